@@ -146,18 +146,19 @@ class Limit(models.Model):
     )  # fmt: skip
     what = models.CharField(max_length=20, choices=What)
     amount = models.PositiveBigIntegerField()
-    per_s = models.PositiveIntegerField(null=True, blank=True, help_text="Window in seconds; empty for calls at once.")
+    per_s = models.PositiveIntegerField(default=0, help_text="Window in seconds; 0 for calls at once.")
     source = models.CharField(max_length=12, choices=Source, default=Source.STAFF)
 
     class Meta:
         ordering = ["pool", "what"]
         constraints = [
+            models.UniqueConstraint(fields=["pool", "model", "what", "per_s"], name="limit_unique_per_model"),
             models.UniqueConstraint(
-                fields=["pool", "model", "what", "per_s"], name="limit_unique", nulls_distinct=False
+                fields=["pool", "what", "per_s"], condition=Q(model__isnull=True), name="limit_unique_per_pool"
             ),
             models.CheckConstraint(condition=Q(amount__gte=1), name="limit_amount_positive"),
             models.CheckConstraint(
-                condition=Q(what="in_flight", per_s__isnull=True) | (~Q(what="in_flight") & Q(per_s__gte=1)),
+                condition=Q(what="in_flight", per_s=0) | (~Q(what="in_flight") & Q(per_s__gte=1)),
                 name="limit_window_fits_what",
             ),
         ]
@@ -244,9 +245,9 @@ class UsageBucket(models.Model):
 
     bucket_at = models.DateTimeField(help_text="Start of the minute, UTC.")
     drain = models.UUIDField(help_text="Who made the calls: an opaque id.")
-    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="+")
-    model = models.ForeignKey(LanguageModel, on_delete=models.CASCADE, related_name="+")
-    key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, related_name="+")
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="+")
+    model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="+")
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="+")
     outcome = models.CharField(max_length=20)
     n_calls = models.PositiveIntegerField(default=0)
     input_tokens = models.PositiveBigIntegerField(default=0)
@@ -261,7 +262,7 @@ class UsageBucket(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["bucket_at", "drain", "model", "key", "outcome"], name="usagebucket_unique", nulls_distinct=False
+                fields=["bucket_at", "drain", "model", "key", "outcome"], name="usagebucket_unique"
             )
         ]
         indexes = [models.Index(fields=["provider", "bucket_at"], name="usagebucket_provider_time")]

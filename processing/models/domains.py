@@ -64,7 +64,7 @@ class Domain(models.Model):
         indexes = [
             # selectors.domains.pending_domains: most urgent first, then never asked, then oldest answer
             models.Index(
-                F("priority").desc(), F("last_asked_at").asc(nulls_first=True), F("id"),
+                F("priority").desc(), F("last_asked_at"), F("id"),
                 condition=Q(open_run__isnull=True, is_archived=False), name="domain_pending_order",
             ),
             models.Index(fields=["updated_at", "id"], name="domain_updated"),
