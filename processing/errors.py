@@ -87,3 +87,10 @@ class Unavailable(ApplicationError):
 
     status = 503
     code = "unavailable"
+
+
+class TooLarge(ApplicationError):
+    """More than one request may hold: send it in parts."""
+
+    status = 413
+    code = "too_large"
