@@ -1,7 +1,7 @@
 """Reads the provider variables (`OPENAI_API_KEY`, `OPENAI_MODEL` …) out of an environment that is handed in.
 
-The settings call it before Django is ready, so there is no Django here. Which prefixes exist is catalogue data;
-what the values change in the database stands in `catalogue.py` and `services/environment_keys.py`.
+The settings call it before Django is ready, so there is no Django here. Which prefixes exist is catalogue
+data; what the values change in the database stands in `catalogue.py` and `services/environment_keys.py`.
 """
 
 import re
@@ -22,7 +22,7 @@ _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}")  # what a header can carry
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """What the environment says of one provider; None: nothing. `keys` maps the variable's name to its secret."""
+    """What the environment says of one provider, None where nothing. `keys`: variable name → secret."""
 
     keys: dict[str, Secret] = field(default_factory=dict)
     model: str | None = None
@@ -45,7 +45,9 @@ def provider_settings(source: Mapping[str, str]) -> dict[str, ProviderSettings]:
     """
     reader = _Reader(source)
     found = {
-        entry["env_prefix"]: _settings_for(reader, prefix=entry["env_prefix"], aliases=entry.get("env_keys", []))
+        entry["env_prefix"]: _settings_for(
+            reader, prefix=entry["env_prefix"], aliases=entry.get("env_keys", [])
+        )
         for entry in catalogue_entries()
     }
     if reader.errors:
@@ -111,7 +113,9 @@ class _Reader:
         if not text:
             return None
         if not is_base_url(text):
-            self.errors.append(f"{name}: an address like https://host/v1 is needed, without user name or query.")
+            self.errors.append(
+                f"{name}: an address like https://host/v1 is needed, without user name or query."
+            )
             return None
         return text
 
@@ -147,4 +151,6 @@ def is_base_url(text: str) -> bool:
     except ValueError:
         return False
     is_plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain and not re.search(r"\s", text)
+    return (
+        parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain and not re.search(r"\s", text)
+    )
