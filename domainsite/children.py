@@ -41,7 +41,8 @@ def child_start(
         stderr=None if output is None else subprocess.STDOUT,
         start_new_session=True,
         pass_fds=tuple(keep_open),
-        preexec_fn=_dies_with_parent(os.getpid(), death_signal),
+        # safe: nothing between fork and exec but a system call of a library loaded before
+        preexec_fn=_dies_with_parent(os.getpid(), death_signal),  # noqa: PLW1509
     )
 
 

@@ -73,7 +73,7 @@ class EmbeddedServer:
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         _private_directory(self.socket_path.parent.parent)
         _private_directory(self.socket_path.parent)
-        with open(self._data_dir / "start.lock", "w") as lock:
+        with (self._data_dir / "start.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.answers():
                 return False
@@ -88,7 +88,7 @@ class EmbeddedServer:
 
     def _launch(self) -> None:
         self.socket_path.unlink(missing_ok=True)
-        with open(self._data_dir / "owner.lock", "w") as owner:
+        with (self._data_dir / "owner.lock").open("w") as owner:
             _wait_for_lock(owner, self._data_dir)
             # The server inherits the locked file, so two of them never write one directory.
             self.process = child_start(
@@ -98,7 +98,9 @@ class EmbeddedServer:
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > until_s:
                 self.stop()
-                raise EmbeddedServerError(f"The embedded server did not start: see {self._data_dir / 'server.log'}.")
+                raise EmbeddedServerError(
+                    f"The embedded server did not start: see {self._data_dir / 'server.log'}."
+                )
             time.sleep(0.01)
 
     def _options(self) -> list[str]:
@@ -125,7 +127,9 @@ def _private_directory(path: Path) -> None:
     path.mkdir(mode=0o700, exist_ok=True)
     status = path.lstat()
     if path.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise EmbeddedServerError(f"{path} belongs to another user or is open to others: remove it, or set TMPDIR.")
+        raise EmbeddedServerError(
+            f"{path} belongs to another user or is open to others: remove it, or set TMPDIR."
+        )
 
 
 def _wait_for_lock(file: IO[str], data_dir: Path) -> None:

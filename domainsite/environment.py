@@ -60,7 +60,9 @@ class Environment:
             SettingsError: with one line per wrong variable.
         """
         if self.errors:
-            raise SettingsError("The environment is not usable:\n" + "\n".join(f"  {line}" for line in self.errors))
+            raise SettingsError(
+                "The environment is not usable:\n" + "\n".join(f"  {line}" for line in self.errors)
+            )
 
     def fail(self, name: str, problem: str) -> None:
         """Note that a variable is wrong; secrets are never quoted."""
@@ -127,11 +129,15 @@ class Environment:
             return default
         return int(text)
 
-    def optional_integer(self, name: str, *, default: int, minimum: int, maximum: int, meaning: str) -> int | None:
+    def optional_integer(
+        self, name: str, *, default: int, minimum: int, maximum: int, meaning: str
+    ) -> int | None:
         """Read a whole number, or `none`."""
         if (self.given(name) or "").lower() == "none":
             return None
-        return self.integer(name, default=default, minimum=minimum, maximum=maximum, meaning=f"{meaning} or none")
+        return self.integer(
+            name, default=default, minimum=minimum, maximum=maximum, meaning=f"{meaning} or none"
+        )
 
     def text(self, name: str, *, default: str) -> str:
         """Read any text."""
@@ -186,7 +192,9 @@ class Environment:
             kid, _, encoded = pair.partition(":")
             key = _decoded(encoded)
             if not kid.isalnum() or kid in keys or key is None or len(set(key)) < N_DISTINCT_CHARACTERS:
-                self.fail(name, f"is not `id:base64` pairs of {ENCRYPTION_KEY_BYTES} random bytes with distinct ids")
+                self.fail(
+                    name, f"is not `id:base64` pairs of {ENCRYPTION_KEY_BYTES} random bytes with distinct ids"
+                )
                 return {}
             keys[kid] = key
         return keys
@@ -271,7 +279,11 @@ def sqlite_settings(path: Path) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
-        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": SQLITE_TIMEOUT_S, "init_command": SQLITE_INIT},
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": SQLITE_TIMEOUT_S,
+            "init_command": SQLITE_INIT,
+        },
         # A file, so that processes started by tests see the same database.
         "TEST": {"NAME": str(path.with_name(f"test-{path.name}"))},
     }

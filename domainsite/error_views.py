@@ -13,7 +13,9 @@ API_PATHS = ("/api", "/livez", "/readyz")
 
 def bad_request(request: HttpRequest, _error: Exception | None = None) -> HttpResponse:
     """Answer a request that Django found malformed, such as one with a foreign host name."""
-    return _answer(request, 400, "validation", "The request is malformed, or its Host is not one of this service.")
+    return _answer(
+        request, 400, "validation", "The request is malformed, or its Host is not one of this service."
+    )
 
 
 def permission_denied(request: HttpRequest, error: Exception | None = None) -> HttpResponse:
@@ -23,7 +25,9 @@ def permission_denied(request: HttpRequest, error: Exception | None = None) -> H
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that did not come from our own pages, or came too late."""
-    return _answer(request, 403, "csrf_failed", f"The form is not ours or too old: reload the page. ({reason})")
+    return _answer(
+        request, 403, "csrf_failed", f"The form is not ours or too old: reload the page. ({reason})"
+    )
 
 
 def page_not_found(request: HttpRequest, _error: Exception | None = None, **_path: str) -> HttpResponse:

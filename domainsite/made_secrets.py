@@ -44,7 +44,7 @@ def made_secret(name: str, *, state_dir: Path, make: Callable[[], str]) -> str:
         if name not in kept:
             kept[name] = make()
             _replace(path, kept)
-            print(f"Made {name}; it is kept in {path}", file=sys.stderr)
+            sys.stderr.write(f"Made {name}; it is kept in {path}\n")
         return kept[name]
 
 

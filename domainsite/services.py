@@ -27,7 +27,9 @@ def client_key_create(
     unknown = sorted(set(scopes) - set(ClientKey.Scope.values))
     if unknown or not scopes:
         known = ", ".join(ClientKey.Scope.values)
-        raise ValidationError({"scopes": [f"Choose from {known}; unknown: {', '.join(unknown) or 'none given'}."]})
+        raise ValidationError(
+            {"scopes": [f"Choose from {known}; unknown: {', '.join(unknown) or 'none given'}."]}
+        )
     secret = secrets.token_urlsafe(N_SECRET_BYTES)
     key = ClientKey(
         name=name,
@@ -44,4 +46,6 @@ def client_key_create(
 
 def client_key_revoke(*, name: str) -> bool:
     """Revoke a key for good; False when there is none of that name that could still be used."""
-    return bool(ClientKey.objects.filter(Q(revoked_at__isnull=True), name=name).update(revoked_at=timezone.now()))
+    return bool(
+        ClientKey.objects.filter(Q(revoked_at__isnull=True), name=name).update(revoked_at=timezone.now())
+    )

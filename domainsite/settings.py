@@ -114,12 +114,18 @@ RQ_QUEUES = {
     for name in [*DRAIN_QUEUES, SYSTEM_QUEUE]
 }
 RQ = {"WORKER_CLASS": "processing.worker.DrainWorker", "COMMIT_MODE": "auto", "DEFAULT_RESULT_TTL": 0}
-QUEUE_CONCURRENCY = env.integer("QUEUE_CONCURRENCY", default=2, minimum=1, maximum=64, meaning="worker processes")
+QUEUE_CONCURRENCY = env.integer(
+    "QUEUE_CONCURRENCY", default=2, minimum=1, maximum=64, meaning="worker processes"
+)
 QUEUE_BATCH_SIZE = env.integer("QUEUE_BATCH_SIZE", default=100, minimum=1, maximum=1000, meaning="domains")
 DRAIN_SLICE_S = env.integer("DRAIN_SLICE_S", default=900, minimum=5, maximum=86400, meaning="seconds")
 SHUTDOWN_GRACE_S = env.integer("SHUTDOWN_GRACE_S", default=25, minimum=1, maximum=900, meaning="seconds")
-RETRY_LIMIT = env.integer("RETRY_LIMIT", default=3, minimum=1, maximum=10, meaning="counted calls per question")
-REFRESH_AFTER_DAYS = env.optional_integer("REFRESH_AFTER_DAYS", default=7, minimum=1, maximum=3650, meaning="days")
+RETRY_LIMIT = env.integer(
+    "RETRY_LIMIT", default=3, minimum=1, maximum=10, meaning="counted calls per question"
+)
+REFRESH_AFTER_DAYS = env.optional_integer(
+    "REFRESH_AFTER_DAYS", default=7, minimum=1, maximum=3650, meaning="days"
+)
 
 # --- Providers ----------------------------------------------------------------------------
 # Keys and overrides by prefix, as {prefix: ProviderSettings}; see `.env.example`.
@@ -176,7 +182,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "domainsite.api.request_id.RequestIdFilter"}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {"rq.worker": {"level": LOG_LEVEL}},
 }

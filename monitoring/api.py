@@ -55,7 +55,10 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     """Say whether requests can be served: database, migrations and Redis."""
     checks = prober.checks(only_vital=True)
     is_ready = all(check.status != "failed" for check in checks)
-    body = {"status": "ready" if is_ready else "not_ready", "checks": {check.name: check.status for check in checks}}
+    body = {
+        "status": "ready" if is_ready else "not_ready",
+        "checks": {check.name: check.status for check in checks},
+    }
     return JsonResponse(body, status=200 if is_ready else 503)
 
 

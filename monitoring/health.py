@@ -122,7 +122,11 @@ def migrations_probe() -> Finding:
     """Count the migrations that are not applied."""
     executor = MigrationExecutor(connection)
     n_missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    return ("failed", f"{n_missing} not applied: run `manage.py prepare`") if n_missing else ("ok", "all applied")
+    return (
+        ("failed", f"{n_missing} not applied: run `manage.py prepare`")
+        if n_missing
+        else ("ok", "all applied")
+    )
 
 
 def redis_probe() -> Finding:
@@ -157,7 +161,10 @@ def waiting_probe() -> Finding:
         due_at__lt=NowPlus(-WAITED_TOO_LONG_S),
     ).exists()
     if waits:
-        return "warning", f"questions are due for more than {WAITED_TOO_LONG_S // 60} minutes and nobody asks them"
+        return (
+            "warning",
+            f"questions are due for more than {WAITED_TOO_LONG_S // 60} minutes and nobody asks them",
+        )
     return "ok", "nothing waits too long"
 
 

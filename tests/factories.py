@@ -60,7 +60,9 @@ def make_model(*, provider: Provider | None = None, **values: Any) -> LanguageMo
 def make_pool(*, provider: Provider | None = None, **values: Any) -> LimitPool:
     """Make a pool without limits, or return the provider's own."""
     provider = provider or make_provider()
-    return LimitPool.objects.get_or_create(provider=provider, name=values.pop("name", "default"), defaults=values)[0]
+    return LimitPool.objects.get_or_create(
+        provider=provider, name=values.pop("name", "default"), defaults=values
+    )[0]
 
 
 def make_limit(*, pool: LimitPool, **values: Any) -> Limit:
@@ -72,7 +74,11 @@ def make_key(*, provider: Provider | None = None, pool: LimitPool | None = None,
     """Make a usable key that needs no secret (source `none`); give `source` and `ciphertext` for others."""
     provider = provider or (pool.provider if pool else make_provider())
     pool = pool or make_pool(provider=provider)
-    usual = {"source": ApiKey.Source.NONE, "label": "test key", "fingerprint": f"fingerprint-{next(_numbers)}"}
+    usual = {
+        "source": ApiKey.Source.NONE,
+        "label": "test key",
+        "fingerprint": f"fingerprint-{next(_numbers)}",
+    }
     return ApiKey.objects.create(provider=provider, pool=pool, **{**usual, **values})
 
 
@@ -84,7 +90,11 @@ def make_run(
     **values: Any,
 ) -> Run:
     """Make a planned run with a waiting question per cell, and claim its domains."""
-    usual = {"kind": Run.Kind.API, "created_by": "client:tester", "deadline_at": timezone.now() + timedelta(days=7)}
+    usual = {
+        "kind": Run.Kind.API,
+        "created_by": "client:tester",
+        "deadline_at": timezone.now() + timedelta(days=7),
+    }
     n_questions = len(domains) * len(versions) * len(models)
     run = Run.objects.create(**{**usual, "planned_at": Now(), "n_questions": n_questions, **values})
     run.prompt_versions.set(versions)

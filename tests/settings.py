@@ -28,7 +28,15 @@ os.environ |= {
     "REDIS_URL": _redis_url(os.environ.get("REDIS_URL", "")),
     "LOG_LEVEL": "WARNING",
 }
-for _name in ("DEBUG", "PUBLIC_URL", "PORT", "ALLOWED_HOSTS", "DATABASE_POOL", "REDIS_KEY_PREFIX", "SECRET_KEY_FALLBACKS"):
+for _name in (
+    "DEBUG",
+    "PUBLIC_URL",
+    "PORT",
+    "ALLOWED_HOSTS",
+    "DATABASE_POOL",
+    "REDIS_KEY_PREFIX",
+    "SECRET_KEY_FALLBACKS",
+):
     os.environ.pop(_name, None)
 
 from domainsite.settings import *  # noqa: E402, F403 -- the environment must be set before they are read

@@ -69,7 +69,11 @@ class ClientKeyAuthentication(authentication.BaseAuthentication):
         if keyword.lower() != KEYWORD.lower():
             return None
         prefix, _, secret = given.strip().partition(".")
-        key = ClientKey.objects.filter(prefix=prefix).first() if prefix.isascii() and len(prefix) <= 16 else None
+        key = (
+            ClientKey.objects.filter(prefix=prefix).first()
+            if prefix.isascii() and len(prefix) <= 16
+            else None
+        )
         if not secrets.compare_digest(key.secret_sha256 if key else "", hashed(secret)) or key is None:
             raise AuthenticationFailed(NO_SUCH_KEY)
         now = timezone.now()

@@ -68,7 +68,10 @@ def error_response(error: Exception, context: Mapping[str, Any]) -> Response | N
     """Turn an exception of a view into its answer: DRF's `EXCEPTION_HANDLER`. None lets it become a 500."""
     if hasattr(error, "status") and hasattr(error, "code") and hasattr(error, "message"):
         body = error_body(
-            error.code, error.message, fields=getattr(error, "fields", None), extra=getattr(error, "extra", None)
+            error.code,
+            error.message,
+            fields=getattr(error, "fields", None),
+            extra=getattr(error, "extra", None),
         )
         headers = {"Retry-After": str(RETRY_AFTER_S)} if error.status == 503 else {}
         return Response(body, status=error.status, headers=headers)

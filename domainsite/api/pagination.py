@@ -143,7 +143,9 @@ class IdCursorPagination(BasePagination):
         text = request.query_params.get("page_size")
         if text is None:
             return self.default_page_size
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= self.max_page_size):
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= self.max_page_size
+        ):
             raise ValidationError({"page_size": [f"A whole number from 1 to {self.max_page_size}."]})
         return int(text)
 
@@ -154,7 +156,9 @@ class IdCursorPagination(BasePagination):
         if (text := request.query_params.get("ordering")) is not None and allowed:
             names = [name.strip() for name in text.split(",")]
             if any(name.removeprefix("-") not in allowed for name in names):
-                raise ValidationError({"ordering": [f"One of {', '.join(sorted(allowed))}, `-` for descending."]})
+                raise ValidationError(
+                    {"ordering": [f"One of {', '.join(sorted(allowed))}, `-` for descending."]}
+                )
         if not any(name.removeprefix("-") == "id" for name in names):
             names.append("-id" if names[-1].startswith("-") else "id")
         return names
@@ -166,7 +170,9 @@ class IdCursorPagination(BasePagination):
         try:
             return _decoded(text, self.keys)
         except (binascii.Error, ValueError, TypeError, FieldValidationError):
-            raise ValidationError({"cursor": ["Take it from `next` or `previous` of the same list."]}) from None
+            raise ValidationError(
+                {"cursor": ["Take it from `next` or `previous` of the same list."]}
+            ) from None
 
 
 def _decoded(text: str, keys: list[Key]) -> Cursor:
@@ -175,7 +181,9 @@ def _decoded(text: str, keys: list[Key]) -> Cursor:
     is_backward, *values = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     if is_backward not in (0, 1) or len(values) != len(keys):
         raise ValueError
-    typed = [None if value is None else key.field.to_python(value) for key, value in zip(keys, values, strict=True)]
+    typed = [
+        None if value is None else key.field.to_python(value) for key, value in zip(keys, values, strict=True)
+    ]
     return Cursor(values=typed, is_backward=bool(is_backward))
 
 
