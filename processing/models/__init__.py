@@ -3,8 +3,8 @@
 from processing.models.domains import Cohort, Domain
 from processing.models.drains import Drain, Leader
 from processing.models.prompts import Prompt, PromptVersion
-from processing.models.runs import Attempt, Question, Run, RunProgress
+from processing.models.runs import Attempt, Question, Run, RunUsage
 
 __all__ = [
-    "Attempt", "Cohort", "Domain", "Drain", "Leader", "Prompt", "PromptVersion", "Question", "Run", "RunProgress",
+    "Attempt", "Cohort", "Domain", "Drain", "Leader", "Prompt", "PromptVersion", "Question", "Run", "RunUsage",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The rows that say who lives: drains that ask, and the scheduler that acts."""
 
 import uuid
+from datetime import timedelta
 
 from django.db import models
 from django.db.models import Q
@@ -8,10 +9,10 @@ from django.db.models.functions import Now
 
 
 class Drain(models.Model):
-    """One asking job and its heartbeat, on the database's clock. Dead after `DEAD_AFTER_S` without a beat."""
+    """One asking job and its heartbeat, on the database's clock. Dead after `DEAD_AFTER` without a beat."""
 
     BEAT_EVERY_S = 5
-    DEAD_AFTER_S = 20
+    DEAD_AFTER = timedelta(seconds=20)
 
     class End(models.TextChoices):
         DONE = "done", "nothing left to ask"

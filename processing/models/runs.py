@@ -46,7 +46,7 @@ class Run(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True, help_text="No question is open any more.")
     deadline_at = models.DateTimeField(help_text="What is open then fails as `expired`.")
     drain_only = models.UUIDField(null=True, blank=True, help_text="Only this drain may ask it (an ultra-fast run).")
-    # Written once, when the run is planned and when it ends; between the two RunProgress rows count.
+    # Written once, when the run is planned and when it ends; between the two its questions are counted.
     n_questions = models.PositiveIntegerField(null=True, blank=True)
     n_answered = models.PositiveIntegerField(default=0)
     n_failed = models.PositiveIntegerField(default=0)
@@ -131,6 +131,10 @@ class Question(models.Model):
             models.Index(fields=["domain", "prompt_version", "model", "-id"], name="question_domain_cells"),
             # runs/:id/questions?status=failed
             models.Index(fields=["run", "status", "id"], name="question_by_status"),
+            # selectors.runs: answers per minute of a lane
+            models.Index(
+                fields=["run", "model", "finished_at"], condition=Q(finished_at__isnull=False), name="question_finished"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -178,25 +182,21 @@ class Attempt(models.Model):
         return f"Attempt {self.pk} ({self.outcome})"
 
 
-class RunProgress(models.Model):
-    """What one drain did for one lane of a run; summed on read, so that recorders never wait for each other."""
+class RunUsage(models.Model):
+    """What one drain used for one lane of a run; summed on read, so that recorders never wait for each other."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="progress")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="usage")
     model = models.ForeignKey(LanguageModel, on_delete=models.CASCADE, related_name="+", db_index=False)
     drain = models.UUIDField()
-    n_answered = models.PositiveIntegerField(default=0)
-    n_failed = models.PositiveIntegerField(default=0)
-    n_declined = models.PositiveIntegerField(default=0)
-    n_calls = models.PositiveIntegerField(default=0)
-    n_unpriced = models.PositiveIntegerField(default=0, help_text="Calls whose cost is not known.")
-    input_tokens = models.PositiveBigIntegerField(default=0)
-    output_tokens = models.PositiveBigIntegerField(default=0)
+    n_calls = models.IntegerField(default=0)
+    n_lost = models.IntegerField(default=0, help_text="Calls whose end, and so whose cost, nobody knows.")
+    n_unpriced = models.IntegerField(default=0, help_text="Answers whose cost is not known.")
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
     cost_usd = models.DecimalField(max_digits=16, decimal_places=8, default=Decimal(0))
-    cost_at_risk_usd = models.DecimalField(max_digits=16, decimal_places=8, default=Decimal(0))
-    updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["run", "model", "drain"], name="runprogress_unique")]
+        constraints = [models.UniqueConstraint(fields=["run", "model", "drain"], name="runusage_unique")]
 
     def __str__(self) -> str:
-        return f"Run {self.run_id}, model {self.model_id}: {self.n_answered} answered"
+        return f"Run {self.run_id}, model {self.model_id}: {self.n_calls} calls"

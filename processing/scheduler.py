@@ -1,0 +1,67 @@
+"""The scheduler: every few seconds, from the database alone, it repairs and drives what no single worker would.
+
+It takes back the questions of dead drains, closes and expires runs, lets keys return and puts drains to work.
+Several may run; one acts. It works with Redis away (then nothing is dispatched) and waits out a database that
+is away. Each step is a function of a service; this module only says when.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+
+from django.db import InterfaceError, OperationalError, connection
+
+from processing import dispatch
+from processing.models import Drain, Run
+from processing.services.closing import runs_close, runs_expire
+from processing.services.leadership import leader_acquire, leader_acted, leader_resign
+from processing.services.reclaim import dead_drains_reclaim
+from providers.services import keys_recover
+
+logger = logging.getLogger(__name__)
+
+ROLE = "scheduler"
+ROUND_EVERY_S = 5.0
+# After the database was away every drain looks silent: give them time to beat before any is called dead.
+QUIET_AFTER_OUTAGE_S = Drain.DEAD_AFTER.total_seconds()
+
+
+class Scheduler:
+    """Runs rounds until `stop` is set."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._no_reclaim_until = time.monotonic() + ROUND_EVERY_S
+
+    def run(self) -> None:
+        """Act every 5 s while holding the lead."""
+        logger.info("scheduler %s started", self._holder)
+        while not self._stop.is_set():
+            self.round_safely()
+            self._stop.wait(ROUND_EVERY_S)
+        leader_resign(ROLE, holder=self._holder)
+        logger.info("scheduler %s stopped", self._holder)
+
+    def round_safely(self) -> None:
+        """Do one round; a database that is away ends it and delays the next reclaim."""
+        try:
+            if leader_acquire(ROLE, holder=self._holder):
+                self.round()
+                leader_acted(ROLE, holder=self._holder)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("the database does not answer: %s", error)
+            connection.close()
+            self._no_reclaim_until = time.monotonic() + QUIET_AFTER_OUTAGE_S
+
+    def round(self) -> None:
+        """Do everything that is due now."""
+        if time.monotonic() >= self._no_reclaim_until:
+            dead_drains_reclaim()
+        runs_expire()
+        runs_close(Run.objects.filter(finished_at__isnull=True, planned_at__isnull=False).values_list("pk", flat=True))
+        keys_recover()
+        dispatch.drains_dispatch()

@@ -1,0 +1,1 @@
+"""Reads: each function answers one question of a page, an endpoint or the engine; none changes anything."""
