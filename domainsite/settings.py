@@ -24,6 +24,7 @@ if DEBUG and not IS_DEVELOPMENT:
 # What running leaves behind: the SQLite file, the embedded server's data, made secrets.
 STATE_DIR = env.path("STATE_DIR", default=BASE_DIR / "var")
 PORT = env.integer("PORT", default=8000, minimum=1, maximum=65535, meaning="TCP port")
+BIND_ADDRESS = env.text("BIND_ADDRESS", default="127.0.0.1")
 PUBLIC_URL = env.url("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}")
 ALLOWED_HOSTS = env.host_names(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"], is_required=not IS_DEVELOPMENT
@@ -96,7 +97,7 @@ AUTH_PASSWORD_VALIDATORS = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Database: PostgreSQL by DATABASE_URL, else SQLite ------------------------------------
-# Connections kept by one process; the web server sets it for itself (gunicorn.conf.py), workers fork and have none.
+# Connections kept by one process: the web server sets it for itself (gunicorn.conf.py), workers fork without.
 DATABASE_POOL = env.integer("DATABASE_POOL", default=0, minimum=0, maximum=100, meaning="connections")
 DATABASES = {
     "default": env.database("DATABASE_URL", default_path=STATE_DIR / "db.sqlite3", pool_size=DATABASE_POOL)
@@ -137,8 +138,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+WHITENOISE_USE_FINDERS = True  # served out of the apps: no collecting step that could be forgotten
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # bytes; an import of 10,000 rows is about 1 MB
 LOGIN_URL = "admin:login"
 CSRF_FAILURE_VIEW = "domainsite.error_views.csrf_failure"

@@ -31,7 +31,7 @@ class Key:
     name: str
     is_descending: bool
     is_nullable: bool
-    field: Field[Any, Any]
+    field: "Field[Any, Any]"
 
     def order(self, *, is_backward: bool) -> OrderBy:
         """Order by the column; unknown values stand last on both databases, first when walking back."""
