@@ -32,14 +32,21 @@ def counters_add(
     names = [field.column for field in fields]
     table_name = table._meta.db_table
     greatest = "MAX" if connection.vendor == "sqlite" else "GREATEST"
-    updates = [f"{_column(table, name)} = {table_name}.{_column(table, name)} + excluded.{_column(table, name)}" for name in summed]
+    updates = [
+        f"{_column(table, name)} = {table_name}.{_column(table, name)} + excluded.{_column(table, name)}"
+        for name in summed
+    ]
     updates += [
         f"{_column(table, name)} = {greatest}({table_name}.{_column(table, name)}, excluded.{_column(table, name)})"
         for name in largest
     ]
     # in the order of the key, so that two writers never wait for each other in a circle
     ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in unique))
-    values = [field.get_db_prep_save(row[name], connection) for row in ordered for name, field in zip(columns, fields, strict=True)]
+    values = [
+        field.get_db_prep_save(row[name], connection)
+        for row in ordered
+        for name, field in zip(columns, fields, strict=True)
+    ]
     marks = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(ordered))
     with connection.cursor() as cursor:
         cursor.execute(

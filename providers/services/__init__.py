@@ -1,0 +1,32 @@
+"""What changes providers, models and keys: one function per step, each in one transaction."""
+
+from providers.catalogue import catalogue_load
+from providers.discovery import model_discover
+from providers.pools import pool_limits_copy
+from providers.services.environment_keys import keys_sync_environment
+from providers.services.key_states import key_note, key_transition, key_unreadable_note, keys_recover
+from providers.services.key_tests import KeyTestResult, key_test
+from providers.services.keys import key_create, key_disable, key_enable, key_secret_replace
+from providers.services.lanes import lane_activate, lane_pause, lanes_recover, model_note, model_refuses
+
+__all__ = [
+    "KeyTestResult",
+    "catalogue_load",
+    "key_create",
+    "key_disable",
+    "key_enable",
+    "key_note",
+    "key_secret_replace",
+    "key_test",
+    "key_transition",
+    "key_unreadable_note",
+    "keys_recover",
+    "keys_sync_environment",
+    "lane_activate",
+    "lane_pause",
+    "lanes_recover",
+    "model_discover",
+    "model_note",
+    "model_refuses",
+    "pool_limits_copy",
+]
