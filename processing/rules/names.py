@@ -29,6 +29,8 @@ _END_OF_HOST = re.compile(r"[/?#\\]")
 _PORT = re.compile(r":\d{0,5}$")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # surrogates too: neither database stores them
 
+# Endings under which states keep their own sites: the ending itself is a name too (gov.uk, gob.mx, gouv.fr).
+_STATE_ENDINGS = frozenset({"gov", "govt", "gouv", "gob", "gub"})
 # Scripts that are written together in one word (Unicode UTS 39, "highly restrictive", 2026-11).
 _WRITTEN_TOGETHER = (
     frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA"}),
@@ -46,7 +48,7 @@ _CYRILLIC_ENDINGS = frozenset({"bg", "by", "kg", "kz", "mk", "mn", "rs", "ru", "
 _SCRIPT_WORDS = {"IDEOGRAPHIC": "CJK", "MODIFIER": ""}
 
 
-class NameRefused(ValueError):  # noqa: N818 - says what happened, like the classes in errors.py
+class NameRefused(ValueError):
     """The text names no web site; `reason` says why, and what to write instead."""
 
     def __init__(self, reason: str) -> None:
@@ -119,7 +121,9 @@ def _without_www(name: str) -> str:
 
 def _is_registrable(name: str) -> bool:
     parts = _public_suffixes.extract_str(name)
-    return bool(parts.domain and parts.suffix)
+    if parts.domain or not parts.suffix:
+        return bool(parts.domain and parts.suffix)
+    return name.partition(".")[0] in _STATE_ENDINGS and name.count(".") == 1
 
 
 def _is_ip_address(host: str) -> bool:

@@ -23,6 +23,8 @@ READABLE = {
     "drop.table.com": "drop.table.com",
     "aws.amazon.com": "aws.amazon.com",
     "bbc.co.uk": "bbc.co.uk",
+    "www.gov.uk": "gov.uk",
+    "gov.br": "gov.br",
     "www.com": "www.com",
     "www.co.uk": "www.co.uk",
     "www.www.com": "www.com",
@@ -40,6 +42,7 @@ REFUSED = {
     "nike": "no ending",
     "localhost": "no ending",
     "co.uk": "Only an ending",
+    "gov": "no ending",
     "nike.notatld": "No registry",
     "printer.local": "No registry",
     "127.0.0.1": "IP address",
@@ -68,7 +71,7 @@ LOOK_ALIKES = {
     "xn--pple-43d.com": True,  # Cyrillic a, then Latin
     "xn--80ak6aa92e.com": True,  # all Cyrillic, reads as "apple"
     "яндекс.ru": False,
-    "\u043e\u0441\u0430.ru": False,  # all its letters pass for Latin ones, under an ending where Cyrillic is at home
+    "\u043e\u0441\u0430.ru": False,  # passes for Latin, where Cyrillic is at home
     "ελλάδα.gr": False,
     "アマゾン.co.jp": False,
     "トヨタの車.jp": False,
