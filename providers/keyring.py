@@ -77,7 +77,7 @@ class LaneFacts:
 
 def lanes_for(model_ids: Iterable[int]) -> dict[int, LaneFacts]:
     """Return the facts of each model that exists, by its id. A key that cannot be decrypted leaves service."""
-    models = list(_with_pause(LanguageModel.objects.filter(pk__in=set(model_ids))).select_related("provider"))
+    models = list(with_pause(LanguageModel.objects.filter(pk__in=set(model_ids))).select_related("provider"))
     provider_ids = {model.provider_id for model in models}
     pools = LimitPool.objects.filter(provider__in=provider_ids).prefetch_related("limits").order_by("id")
     keys = _usable_keys(provider_ids)
@@ -99,12 +99,12 @@ def lanes_for(model_ids: Iterable[int]) -> dict[int, LaneFacts]:
 def askable_model_ids() -> set[int]:
     """Return the models whose lanes are not blocked; decrypts nothing."""
     usable = usable_keys().filter(provider=OuterRef("provider"))
-    models = _with_pause(LanguageModel.objects.select_related("provider")).annotate(has_keys=Exists(usable))
+    models = with_pause(LanguageModel.objects.select_related("provider")).annotate(has_keys=Exists(usable))
     return {model.pk for model in models if not block_reason(model, has_keys=model.has_keys)}
 
 
 def block_reason(model: Any, *, has_keys: bool) -> str:
-    """Return why a model (from `_with_pause`) cannot be asked now, in words for people; "" when it can."""
+    """Return why a model (from `with_pause`) cannot be asked now, in words for people; "" when it can."""
     provider = model.provider
     if not provider.is_enabled:
         is_sunset = provider.service == Provider.Service.SUNSET
@@ -156,7 +156,7 @@ def target_for(model: LanguageModel) -> Target:
     )
 
 
-def _with_pause(models: QuerySet[LanguageModel]) -> QuerySet[LanguageModel]:
+def with_pause(models: QuerySet[LanguageModel]) -> QuerySet[LanguageModel]:
     """Annotate `is_paused`, by the database's clock: a pause with an end is over by itself."""
     pause = Q(lane=LanguageModel.Lane.PAUSED) & (Q(lane_until=None) | Q(lane_until__gt=Now()))
     return models.annotate(
