@@ -8,14 +8,13 @@ is pure (`processing.rules.import_rows`), and so is the judgement of names (`pro
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from processing.clock import sql_now_plus
 from processing.errors import Invalid, TooLarge
 from processing.models import Cohort, Domain
 from processing.rules.import_rows import (
@@ -27,6 +26,7 @@ from processing.rules.import_rows import (
     rows_from_bytes,
 )
 from processing.rules.names import DomainName, NameRefused, parse_name
+from providers.clock import database_now
 
 MAX_ROWS = 10_000
 ID_CHUNK = 900  # SQLite takes 999 parameters in a statement
@@ -157,7 +157,7 @@ def _create(entries: list[_Entry], *, dry_run: bool) -> dict[str, Domain]:
     The database keeps the first of two rows of one name and does not say whose it was. The instant of
     creation does: it is ours to the microsecond, or another import's.
     """
-    now = _database_now()
+    now = database_now()
     made = [_domain(entry, due_at=now) for entry in entries]
     stored: dict[str, Domain] = {}
     if not dry_run:
@@ -192,7 +192,7 @@ def _domain(entry: _Entry, *, due_at: datetime) -> Domain:
 def _update(entries: list[_Entry], known: dict[str, Domain], *, dry_run: bool) -> None:
     """Write what the rows say into the domains that were there before; what a row leaves empty stays."""
     changed = []
-    now = _database_now()
+    now = database_now()
     for entry in entries:
         domain = known[entry.parsed.name]
         values = _row_values(entry.row)
@@ -272,13 +272,6 @@ def _add_members(joining: set[tuple[int, int]], *, changed: set[int]) -> None:
     )
     for ids in _chunks(sorted(changed)):
         Domain.objects.filter(id__in=ids).update(updated_at=timezone.now())
-
-
-def _database_now() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {sql_now_plus()}", [])
-        (now,) = cursor.fetchone()
-    return datetime.fromisoformat(now).replace(tzinfo=UTC) if isinstance(now, str) else now
 
 
 def _chunks(ids: list[int]) -> Iterator[list[int]]:
