@@ -41,7 +41,7 @@ class ClientKeyAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: ClientKey | None = None) -> list[str]:
         return self.readonly_fields if obj else []
 
-    def get_fields(self, request: HttpRequest, obj: ClientKey | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: ClientKey | None = None) -> list[Any]:
         return ["name", "scopes", "expires_at", *self.get_readonly_fields(request, obj)]
 
     def save_model(self, request: HttpRequest, obj: ClientKey, form: Any, change: bool) -> None:

@@ -48,8 +48,11 @@ class Environment:
     def _read_env_file(self, path: Path) -> None:
         """Add the lines of an optional `.env` file; what is in the environment already wins."""
         if path.is_file():
-            reader = type("Reader", (environ.Env,), {"ENVIRON": self.source})
-            reader.read_env(path)
+
+            class Reader(environ.Env):
+                ENVIRON = self.source
+
+            Reader.read_env(path)
         elif self.source.get("ENV_FILE"):
             self.fail("ENV_FILE", f'"{path}" is not a file')
 
@@ -219,7 +222,7 @@ class Environment:
         try:
             return parse(self.source)
         except ValueError as error:
-            self.errors.append(str(error))
+            self.errors += str(error).splitlines()
             return {}
 
     def database(self, name: str, *, default_path: Path, pool_size: int) -> dict[str, Any]:

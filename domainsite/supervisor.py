@@ -39,6 +39,7 @@ class Runner:
         self.service = service
         self.process: subprocess.Popen[bytes] | None = None
         self.n_starts = 0
+        self.n_early_ends = 0  # in a row: how often it did not stay up
         self._environment = environment
         self._out = out
         self._grace_s = grace_s
@@ -79,7 +80,8 @@ class Runner:
             self._start_at_s = now_s
             return
         if now_s - self._started_s >= STEADY_AFTER_S:
-            self._pause_s = FIRST_PAUSE_S
+            self._pause_s, self.n_early_ends = FIRST_PAUSE_S, 0
+        self.n_early_ends += 1
         self.say(f"ended with {process.returncode}; starts again in {self._pause_s:.0f} s")
         self._start_at_s = now_s + self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)

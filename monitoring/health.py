@@ -9,15 +9,16 @@ Not here: figures over time, alerts, who may see the messages (`api.py`).
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Literal
 
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
 from processing import queue
-from processing.clock import NowPlus
 from processing.models import Drain, Leader, Question
 
 Status = Literal["ok", "warning", "failed"]
@@ -25,8 +26,8 @@ Health = Literal["healthy", "degraded", "unhealthy"]
 Finding = tuple[Status, str]
 
 DEADLINE_S = 1.5  # of the promised 2 s, the rest is for everything around the probes
-SCHEDULER_SILENT_AFTER_S = 30
-WAITED_TOO_LONG_S = 900
+SCHEDULER_SILENT_AFTER = timedelta(seconds=30)
+WAITED_TOO_LONG = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -145,25 +146,25 @@ def scheduler_probe() -> Finding:
     leader = Leader.objects.filter(role="scheduler", acted_at__isnull=False).first()
     if leader is None or leader.acted_at is None:
         return "warning", "has never acted"
-    is_silent = Leader.objects.filter(pk=leader.pk, acted_at__lt=NowPlus(-SCHEDULER_SILENT_AFTER_S)).exists()
+    is_silent = Leader.objects.filter(pk=leader.pk, acted_at__lt=Now() - SCHEDULER_SILENT_AFTER).exists()
     return ("warning" if is_silent else "ok"), f"acted last at {leader.acted_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def waiting_probe() -> Finding:
     """Say whether questions that are due wait while no drain lives; a long queue that moves is no fault."""
-    if Drain.objects.filter(ended_at__isnull=True, beat_at__gte=NowPlus(-Drain.DEAD_AFTER_S)).exists():
+    if Drain.objects.filter(ended_at__isnull=True, beat_at__gte=Now() - Drain.DEAD_AFTER).exists():
         return "ok", "drains are asking"
     # `question_claim_order` serves this run by run: no scan of finished questions
     waits = Question.objects.filter(
         status=Question.Status.WAITING,
         run__finished_at__isnull=True,
         run__paused_at__isnull=True,
-        due_at__lt=NowPlus(-WAITED_TOO_LONG_S),
+        due_at__lt=Now() - WAITED_TOO_LONG,
     ).exists()
     if waits:
         return (
             "warning",
-            f"questions are due for more than {WAITED_TOO_LONG_S // 60} minutes and nobody asks them",
+            "questions are due for more than 15 minutes and nobody asks them",
         )
     return "ok", "nothing waits too long"
 

@@ -117,8 +117,8 @@ def _drf_response(error: drf.APIException, context: Mapping[str, Any]) -> Respon
     headers = {}
     if header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = header
-    if isinstance(error, drf.Throttled) and error.wait is not None:
-        headers["Retry-After"] = str(int(error.wait) + 1)
+    if (wait_s := getattr(error, "wait", None)) is not None:  # of Throttled
+        headers["Retry-After"] = str(int(wait_s) + 1)
     body = error_body(_code_for(error, context), message, fields=fields)
     return Response(body, status=error.status_code, headers=headers)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError as FieldValidationError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import F, Field, Model, Q, QuerySet
+from django.db.models import F, Field, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
@@ -92,7 +92,7 @@ class IdCursorPagination(BasePagination):
     max_page_size = 500
     query_params = frozenset({"cursor", "page_size"})
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         """Return the rows of the page.
 
         Raises:
@@ -187,9 +187,9 @@ def _decoded(text: str, keys: list[Key]) -> Cursor:
     return Cursor(values=typed, is_backward=bool(is_backward))
 
 
-def _key(queryset: QuerySet[Model], ordering: str) -> Key:
+def _key(queryset: QuerySet[Any], ordering: str) -> Key:
     name = ordering.removeprefix("-")
     annotation = queryset.query.annotations.get(name)
-    field = queryset.model._meta.get_field(name) if annotation is None else annotation.output_field
+    field: Any = queryset.model._meta.get_field(name) if annotation is None else annotation.output_field
     is_nullable = annotation is not None or field.null
     return Key(name=name, is_descending=ordering.startswith("-"), is_nullable=is_nullable, field=field)

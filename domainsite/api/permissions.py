@@ -6,7 +6,6 @@ the parameters of its paginator and filter set are known without being named. Vi
 one that answers more to some callers asks `request.has_scope("operate")`.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
@@ -41,7 +40,7 @@ class ScopePermission(BasePermission):
         scope = required_scope(request, view)
         if scope is None:
             return True
-        if not request.user or not request.user.is_authenticated:
+        if not request.user.is_authenticated:
             raise NotAuthenticated("Send `Authorization: Api-Key <prefix>.<secret>` or log in to the admin.")
         if not has_scope(request.user, scope):
             raise PermissionDenied(f"This needs the scope `{scope}`.")
@@ -50,11 +49,11 @@ class ScopePermission(BasePermission):
 
 def required_scope(request: Request, view: Any) -> str | None:
     """Return the scope that this request needs, None when it is open."""
-    declared = getattr(view, "required_scopes", {})
-    if not isinstance(declared, dict):
+    declared: Any = getattr(view, "required_scopes", {})
+    if declared is None or isinstance(declared, str):
         return declared
     default = "read" if request.method == "OPTIONS" else STRICTEST
-    scope = _declared(declared, request, view)
+    scope: Any = _declared(declared, request, view)
     return default if scope is MISSING else scope
 
 
@@ -109,7 +108,7 @@ def _is_list(request: Request, view: Any) -> bool:
     return request.method in ("GET", "HEAD") and hasattr(view, "paginator") and not is_detail
 
 
-def _names_of_list(view: Any) -> Iterable[str]:
+def _names_of_list(view: Any) -> set[str]:
     names = set(view.paginator.query_params if view.paginator else ())
     if getattr(view, "ordering_fields", None):
         names.add("ordering")
