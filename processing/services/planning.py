@@ -40,15 +40,15 @@ def domains_claim(run: Run, domains: QuerySet[Domain], *, n_at_most: int | None)
     ordered = domains.order_by("-priority", F("last_asked_at").asc(nulls_first=True), "id")
     if n_at_most is not None:
         ordered = ordered[:n_at_most]
-    pick, parameters = ordered.values("pk").query.sql_with_params()
+    pick, parameters = ordered.values("id").query.sql_with_params()  # "pk" would be the column's name
     locks = connection.features.has_select_for_update_skip_locked
     lock = f'FOR UPDATE OF "{Domain._meta.db_table}" SKIP LOCKED' if locks else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH pick AS MATERIALIZED ({pick} {lock}) "
+            # the pick stands inside, since SQLite counts no rows of a statement that begins with WITH
             f"UPDATE {Domain._meta.db_table} SET open_run_id = %s, last_asked_at = {sql_now_plus()} "
-            "WHERE open_run_id IS NULL AND id IN (SELECT id FROM pick)",
-            [*parameters, run.pk],
+            f"WHERE open_run_id IS NULL AND id IN (WITH pick AS MATERIALIZED ({pick} {lock}) SELECT pick.id FROM pick)",
+            [run.pk, *parameters],
         )
         return int(cursor.rowcount)
 
