@@ -11,16 +11,17 @@ from domainsite.api.request_id import current_request_id
 API_PATHS = ("/api", "/livez", "/readyz")
 
 
-def bad_request(request: HttpRequest, _error: Exception | None = None) -> HttpResponse:
+# Django hands the exception over by its name, so the parameter must be called so.
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """Answer a request that Django found malformed, such as one with a foreign host name."""
     return _answer(
         request, 400, "validation", "The request is malformed, or its Host is not one of this service."
     )
 
 
-def permission_denied(request: HttpRequest, error: Exception | None = None) -> HttpResponse:
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer who is known but may not."""
-    return _answer(request, 403, "scope_missing", str(error or "") or "You may not do this.")
+    return _answer(request, 403, "scope_missing", str(exception or "") or "You may not do this.")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -30,7 +31,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     )
 
 
-def page_not_found(request: HttpRequest, _error: Exception | None = None, **_path: str) -> HttpResponse:
+def page_not_found(request: HttpRequest, exception: Exception | None = None, **_path: str) -> HttpResponse:  # noqa: ARG001
     """Answer for an address that is none."""
     return _answer(request, 404, "not_found", f"There is nothing at {request.path[:200]}.")
 
