@@ -142,8 +142,8 @@ def _is_json(context: Mapping[str, Any]) -> bool:
 
 
 def _leaves(codes: Any) -> Iterator[str]:
-    if isinstance(codes, str):
-        yield codes
+    if codes is None or isinstance(codes, str):
+        yield codes or "invalid"  # errors of Django's forms may have no code
     else:
         for part in codes.values() if isinstance(codes, dict) else codes:
             yield from _leaves(part)

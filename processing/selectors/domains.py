@@ -14,7 +14,7 @@ from django.db.models import Case, Count, F, Max, Min, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from processing.errors import Invalid, NotFound
-from processing.models import Attempt, Domain, Question, Run
+from processing.models import Attempt, Cohort, Domain, Question, Run
 from processing.rules.names import NameRefused, parse_name
 from processing.rules.status import Coverage, DomainStatus
 from processing.selectors.answers import attempts_with_names, questions_with_names
@@ -63,6 +63,22 @@ def next_due_at_for(domains: QuerySet[Domain]) -> datetime | None:
     waiting = domains.filter(is_archived=False, open_run__isnull=True, due_at__gt=Now())
     next_due_at: datetime | None = waiting.aggregate(next=Min("due_at"))["next"]
     return next_due_at
+
+
+def domains_in(cohorts: Sequence[str] | None) -> QuerySet[Domain]:
+    """Return the domains of these cohorts; None means all."""
+    if cohorts is None:
+        return Domain.objects.all()
+    members = Domain.cohorts.through.objects.filter(cohort__name__in=cohorts)
+    return Domain.objects.filter(pk__in=members.values("domain_id"))
+
+
+def cohorts_check(names: Sequence[str] | None) -> None:
+    """Raise `Invalid` that names the cohorts which do not exist."""
+    known = set(Cohort.objects.filter(name__in=names or ()).values_list("name", flat=True))
+    if unknown := [name for name in names or () if name not in known]:
+        shown = [f"There is no cohort {printable(name)}." for name in unknown[:MAX_SHOWN]]
+        raise Invalid("Some cohorts do not exist.", fields={"cohorts": shown})
 
 
 def domain_for(reference: str) -> Domain:
