@@ -36,3 +36,10 @@ def drain_end(drain: uuid.UUID, end: str, n_calls: int) -> None:
         Drain.objects.filter(pk=drain, ended_at__isnull=True).update(
             ended_at=Now(), end=end, n_in_flight=0, n_calls=n_calls
         )
+
+
+def drain_fail(drain: uuid.UUID, error: str) -> None:
+    """Close the row of a drain that an error of ours ended; the scheduler takes back what it held, as lost."""
+    Drain.objects.filter(pk=drain, ended_at__isnull=True).update(
+        ended_at=Now(), end=Drain.End.FAILED, error=error[:500], n_in_flight=0
+    )

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from rq import get_current_job
 
 from processing import claims, dispatch
-from processing.beats import beat, drain_begin, drain_end
+from processing.beats import beat, drain_begin, drain_end, drain_fail
 from processing.claims import Claim
 from processing.lane import Lane
 from processing.models import Drain
@@ -77,6 +77,7 @@ class DrainLoop:
         self._rests_until: dict[int, float] = {}
         self._end = ""
         self._stopping = asyncio.Event()
+        self._over = asyncio.Event()
         self._database_thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self.recorder = Recorder(plan.id, self._record)
 
@@ -171,6 +172,9 @@ class DrainLoop:
             async with AioTransport() as self.transport:
                 self.limiter = Limiter(client, drain=str(self.plan.id), prefix=settings.REDIS_KEY_PREFIX)
                 await self._work()
+        except Exception as error:
+            await self.in_database_thread(drain_fail, self.plan.id, f"{type(error).__name__}: {error}")
+            raise
         finally:
             await client.aclose()
             await self.in_database_thread(connections.close_all)
@@ -180,13 +184,18 @@ class DrainLoop:
     async def _work(self) -> None:
         recording = asyncio.create_task(self.recorder.run())
         beating = asyncio.create_task(self._beat_on())
+        for vital in (recording, beating):
+            vital.add_done_callback(self._vital_done)
         try:
             await self._supervise()
             await self._finish()
         finally:
-            beating.cancel()
             self.recorder.close()
-            await recording
+            try:
+                await recording
+            finally:
+                self._over.set()
+                await beating
         await self._leave()
 
     async def _supervise(self) -> None:
@@ -256,7 +265,7 @@ class DrainLoop:
 
     async def _beat_on(self) -> None:
         """Touch the row, renew what is counted in flight, and see what has changed; every few seconds."""
-        while True:
+        while not self._over.is_set():
             if self.plan.parent_pid is not None and os.getppid() != self.plan.parent_pid:
                 self.stop(Drain.End.ORPHANED)
             try:
@@ -267,7 +276,7 @@ class DrainLoop:
                 await self._limits_renew()
             except (DatabaseError, RedisError) as error:
                 logger.warning("drain %s: no beat: %s", self.plan.id, error)
-            await asyncio.sleep(Drain.BEAT_EVERY_S)
+            await self.first_of(self._over, Drain.BEAT_EVERY_S)
 
     def _facts_replace(self, fresh: dict[int, LaneFacts]) -> None:
         for model_id, facts in fresh.items():
@@ -296,7 +305,8 @@ class DrainLoop:
         """Let lanes see the stop, then wait for calls in flight: a while after SIGTERM, else as long as they take."""
         if self._lane_tasks:
             await asyncio.wait(self._lane_tasks.values(), timeout=self.plan.grace_s)
-        in_time = self.plan.grace_s if self._end in (Drain.End.STOPPED, Drain.End.ORPHANED) else None
+        is_patient = self._end in (Drain.End.DONE, Drain.End.SLICE, Drain.End.DEAD)
+        in_time = None if is_patient else self.plan.grace_s
         if self._calls:
             _, late = await asyncio.wait(self._calls, timeout=in_time)
             for task in late:
@@ -311,6 +321,11 @@ class DrainLoop:
                 await self.limiter.leave(pool)
         except RedisError as error:
             logger.warning("drain %s: its calls in flight are forgotten later: %s", self.plan.id, error)
+
+    def _vital_done(self, task: asyncio.Task[None]) -> None:
+        """Without its recorder or its beat a drain must not go on: what it asks would be lost."""
+        if not task.cancelled() and task.exception() is not None:
+            self.stop(Drain.End.FAILED)
 
     def _call_done(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)

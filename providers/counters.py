@@ -28,7 +28,7 @@ def counters_add(
     if not rows:
         return
     columns = [*unique, *kept, *summed, *largest]
-    fields = [table._meta.get_field(name.removesuffix("_id")) for name in columns]
+    fields = [table._meta.get_field(name) for name in columns]
     names = [field.column for field in fields]
     table_name = table._meta.db_table
     greatest = "MAX" if connection.vendor == "sqlite" else "GREATEST"
@@ -57,4 +57,4 @@ def counters_add(
 
 
 def _column(table: type[models.Model], name: str) -> str:
-    return str(table._meta.get_field(name.removesuffix("_id")).column)
+    return str(table._meta.get_field(name).column)

@@ -99,7 +99,7 @@ def attempts_insert(rows: Sequence[Mapping[str, Any]]) -> dict[uuid.UUID, Booked
     its row becomes what it really was, marked `is_late`.
     """
     columns = [name for name in _ATTEMPT_COLUMNS if name not in ("created_at",)]
-    fields = [Attempt._meta.get_field(name.removesuffix("_id")) for name in columns]
+    fields = [Attempt._meta.get_field(name) for name in columns]
     values = [
         field.get_db_prep_save(row.get(name, field.get_default()), connection)
         for row in rows
