@@ -74,7 +74,7 @@ class TypedFilter(SimpleListFilter):
             if key != self.parameter_name:
                 kept += [(str(key), value) for value in (values if isinstance(values, list) else [values])]
         yield {
-            "selected": bool(self.value()), "query_string": changelist.get_query_string(remove=[self.parameter_name]),
+            "selected": bool(self.value()), "query_string": changelist.get_query_string(remove=[str(self.parameter_name)]),
             "display": "", "name": self.parameter_name, "value": self.value() or "", "kept": kept,
         }  # fmt: skip
 
