@@ -149,6 +149,7 @@ class Lane:
             cost_usd=self._cost_usd(reply),
             simulated=target.simulated,
             was_mended=isinstance(reply, Failure) and bool(reply.refused_field),
+            has_room=target.max_output_tokens is None or ask.max_output_tokens < target.max_output_tokens,
         )
 
     def _cost_usd(self, reply: Reply | Failure) -> Decimal | None:

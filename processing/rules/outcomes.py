@@ -53,13 +53,15 @@ def next_step(
     retry_limit: int,
     cap_factor: int = 1,
     has_text: bool = False,
+    has_room: bool = True,
     retry_after_s: float | None = None,
     is_mendable: bool = False,
     chance: random.Random | None = None,
 ) -> NextStep:
     """Return what follows from a call that ended with `outcome`.
 
-    `n_tries` counts the calls that used up a try before this one. `is_mendable`: the model refused one
+    `n_tries` counts the calls that used up a try before this one. `has_room`: a larger output cap than that of
+    this call would be allowed. `is_mendable`: the model refused one
     request field, which is left out from now on, so the same question may be asked again.
 
     Example: the third timeout of a question with `retry_limit` 3 ends it:
@@ -68,7 +70,7 @@ def next_step(
     if outcome is Outcome.ANSWERED:
         return NextStep(Verdict.ANSWERED)
     if outcome is Outcome.TRUNCATED and has_text:
-        if cap_factor == 1:
+        if cap_factor == 1 and has_room:
             return NextStep(Verdict.AGAIN, cap_factor=LARGER_CAP_FACTOR)
         return NextStep(Verdict.ANSWERED, cap_factor=cap_factor)
     if outcome is Outcome.LOST:  # a shutdown cut the call off: not the question's fault

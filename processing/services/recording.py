@@ -31,7 +31,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one call gave. `cost_usd` None: unknown."""
+    """What one call gave. `cost_usd` None: unknown. `has_room`: the model would allow a larger output cap."""
 
     claim: Claim
     provider_id: int
@@ -42,6 +42,7 @@ class Result:
     cost_usd: Decimal | None = None
     simulated: bool = False
     was_mended: bool = False
+    has_room: bool = True
 
     @property
     def outcome(self) -> Outcome:
@@ -58,6 +59,7 @@ class Result:
             retry_limit=settings.RETRY_LIMIT,
             cap_factor=self.claim.cap_factor,
             has_text=isinstance(reply, Reply) and reply.text is not None,
+            has_room=self.has_room,
             retry_after_s=reply.retry_after_s if isinstance(reply, Failure) else None,
             is_mendable=self.was_mended,
         )
