@@ -35,6 +35,10 @@ class BatchSize(WholeNumber):
     def to_internal_value(self, data: Any) -> int | None:  # type: ignore[override]
         return None if data == "all" else super().to_internal_value(data)
 
+    def run_validators(self, value: Any) -> None:
+        if value is not None:
+            super().run_validators(value)
+
 
 class Names(serializers.ListField):
     """Names or ids; in a query separated by commas, or given several times."""

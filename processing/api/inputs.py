@@ -40,6 +40,15 @@ class UltraFast(Selection):
     on_timeout = serializers.ChoiceField(["queue", "cancel"], required=False)
     skip_fresh_days = WholeNumber(min_value=0, max_value=3650, required=False)
 
+    def validate(self, attrs: dict[str, object]) -> dict[str, object]:
+        if "domains" in attrs and "batch_size" in attrs:
+            raise serializers.ValidationError(
+                {"batch_size": "Goes with pending domains, not with named ones."}
+            )
+        if "skip_fresh_days" in attrs and "domains" not in attrs:
+            raise serializers.ValidationError({"skip_fresh_days": "Goes with domains that are named."})
+        return attrs
+
 
 class ImportOptions(Parameters):
     """The options of `POST /domains/import`, for every format of the rows."""

@@ -1,5 +1,6 @@
 """`POST /process-pending-domains` and `POST /ultra-fast-process`: asking by the queue, or in this very request."""
 
+from collections import Counter, defaultdict
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -9,12 +10,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from processing.api.fields import query_names, read_parameters
-from processing.api.inputs import ProcessPending, default_batch_size
-from processing.api.objects import run_data
-from processing.models import Run
-from processing.selectors.domains import cohorts_check, domains_in, next_due_at_for
+from processing.api.inputs import ProcessPending, UltraFast, default_batch_size
+from processing.api.objects import Data, answer_data, run_data
+from processing.models import Domain, Question, Run
+from processing.selectors.answers import answers_for_run
+from processing.selectors.domains import (
+    cohorts_check,
+    domains_in,
+    domains_named,
+    next_due_at_for,
+    with_status,
+)
 from processing.selectors.stats import queue_figures
 from processing.services.runs import pending_run_create
+from processing.ultra import ultra_fast_process
 
 
 class ProcessPendingView(APIView):
@@ -39,6 +48,55 @@ class ProcessPendingView(APIView):
             **ignored,
         }
         return Response(body, status=202, headers={"Location": reverse("run", args=[run.pk])})
+
+
+class UltraFastView(APIView):
+    """Asks within this request, and answers with the texts; what is open at the end goes on as the caller says."""
+
+    required_scopes: ClassVar = {"POST": "process"}
+    query_params: ClassVar = query_names(UltraFast)
+
+    def post(self, request: Request) -> Response:
+        parameters = read_parameters(request, UltraFast)
+        ignored = _take_ignored(parameters)
+        if "domains" in parameters:
+            parameters["domains"] = list(domains_named(parameters["domains"]).values_list("pk", flat=True))
+        result = ultra_fast_process(actor=request.user.get_username(), **parameters)
+        domains, counts = ([], Counter()) if result.run is None else _domains_of(result.run)
+        body = {
+            "run": None if result.run is None else run_data(result.run),
+            "processed": counts["processed"],
+            "failed": counts["failed"],
+            "unfinished": counts["unfinished"],
+            "duration_ms": result.duration_ms,
+            "domains": domains,
+            **ignored,
+        }
+        return Response(body)
+
+
+def _domains_of(run: Run) -> tuple[list[Data], Counter[str]]:
+    """Return the domains of a run with its answers, and how many were processed, failed or are unfinished.
+
+    A domain is processed once nothing of it is open and something was answered.
+    """
+    statuses: defaultdict[int, set[str]] = defaultdict(set)
+    for domain_id, status in Question.objects.filter(run=run).values_list("domain_id", "status"):
+        statuses[domain_id].add(status)
+    answers: defaultdict[int, list[Data]] = defaultdict(list)
+    for attempt in answers_for_run(run, with_text=True):
+        answers[attempt.question.domain_id].append(answer_data(attempt, with_text=True))
+    rows = [
+        {"id": domain.pk, "name": domain.name, "status": domain.status_name, "answers": answers[domain.pk]}  # type: ignore[attr-defined]
+        for domain in with_status(Domain.objects.filter(pk__in=statuses)).order_by("pk")
+    ]
+    return rows, Counter(_how_it_went(found) for found in statuses.values())
+
+
+def _how_it_went(statuses: set[str]) -> str:
+    if statuses & {*Question.OPEN, Question.Status.CANCELLED}:
+        return "unfinished"
+    return "processed" if Question.Status.ANSWERED in statuses else "failed"
 
 
 def _take_ignored(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from processing.api.domains import (
 )
 from processing.api.intake import ImportView
 from processing.api.lists import ModelsView, PromptsView, StatsView
-from processing.api.process import ProcessPendingView
+from processing.api.process import ProcessPendingView, UltraFastView
 from processing.api.runs import (
     CancelView,
     PauseView,
@@ -25,6 +25,7 @@ from processing.api.runs import (
 
 urlpatterns = [
     path("process-pending-domains", ProcessPendingView.as_view(), name="process-pending-domains"),
+    path("ultra-fast-process", UltraFastView.as_view(), name="ultra-fast-process"),
     path("domains", DomainsView.as_view(), name="domains"),
     path("domains/import", ImportView.as_view(), name="domains-import"),
     path("domains/mark-pending", MarkPendingView.as_view(), name="domains-mark-pending"),

@@ -179,7 +179,7 @@ def _row_from_item(number: int, item: Any) -> DomainRow:
 def _why_not_a_field(key: str, name: str) -> str:
     if name in FIELDS:
         return f"The field {name} is given twice."
-    return f"Unknown field {key[:40]}. Known are {', '.join(FIELDS)}."
+    return f"Unknown field {_shown(key)}. Known are {', '.join(FIELDS)}."
 
 
 def _row_from_fields(number: int, fields: Mapping[str, Any], *, line: str = "") -> DomainRow:

@@ -6,7 +6,7 @@ page of 500 answers would carry a megabyte of it. The newest answers of a domain
 
 from django.db.models import F, QuerySet
 
-from processing.models import Attempt, Domain, Question
+from processing.models import Attempt, Domain, Question, Run
 
 _CELL = ("domain", "prompt_version__prompt", "model__provider")
 
@@ -29,3 +29,9 @@ def attempts_with_names(*, with_text: bool = False) -> QuerySet[Attempt]:
 def answers_for_domain(domain: Domain, *, with_text: bool = False) -> QuerySet[Attempt]:
     """Return every answer about the domain, from all runs: its history."""
     return attempts_with_names(with_text=with_text).filter(question__domain=domain, pk=F("question__answer"))
+
+
+def answers_for_run(run: Run, *, with_text: bool = False) -> QuerySet[Attempt]:
+    """Return every answer that a run has, by question."""
+    answers = attempts_with_names(with_text=with_text).filter(question__run=run, pk=F("question__answer"))
+    return answers.order_by("question_id")

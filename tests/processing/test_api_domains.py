@@ -316,6 +316,7 @@ def test_choice_of_domains_that_is_none_is_refused(
         ("post", "runs/1/cancel", "process"),
         ("post", "runs/1/retry-failed", "process"),
         ("post", "process-pending-domains", "process"),
+        ("post", "ultra-fast-process", "process"),
         ("get", "prompts", "read"),
         ("get", "models", "read"),
         ("get", "stats", "read"),
