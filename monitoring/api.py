@@ -11,9 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from monitoring.apps import STARTED_S
 from monitoring.health import Check, prober
-
-STARTED_S = time.monotonic()
 
 
 class HealthView(APIView):
