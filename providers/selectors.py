@@ -48,14 +48,13 @@ def blocked_reasons(model_ids: Iterable[int]) -> dict[int, str]:
 def keys_overview(*, provider: str = "") -> KeysOverview:
     """Return the keys of all providers, or of one; raises UnknownProvider for a name that there is not."""
     keys = ApiKey.objects.select_related("pool").order_by("id")
-    providers = Provider.objects.order_by("name").prefetch_related(Prefetch("keys", queryset=keys))
-    if provider:
-        providers = providers.filter(name=provider)
-        if not providers:
-            text = f"There is no provider {provider[:40]!r}."
-            raise UnknownProvider(text, fields={"provider": [text]})
+    providers = list(Provider.objects.order_by("name").prefetch_related(Prefetch("keys", queryset=keys)))
+    chosen = [one for one in providers if provider in ("", one.name)]
+    if not chosen:
+        text = f"There is no provider {provider[:40]!r}."
+        raise UnknownProvider(text, fields={"provider": [text]})
     usable = set(usable_keys().values_list("pk", flat=True))
-    return KeysOverview([_keys_of(one, usable) for one in providers])
+    return KeysOverview([_keys_of(one, usable) for one in chosen])
 
 
 def provider_can_answer(provider: Provider) -> bool:

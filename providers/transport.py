@@ -4,7 +4,6 @@ Neither follows a redirect (a key must not travel to another host), reads proxie
 environment, or takes more than `MAX_BODY_BYTES`. What an answer means is the protocol's business.
 """
 
-import asyncio
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Self
 
 import aiohttp
 import requests
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from providers.protocols.base import Failure, HttpRequest, Outcome
 from providers.rules.redact import redact
@@ -97,9 +97,9 @@ def send_once(request: HttpRequest) -> HttpResponse | Failure:
                 body = _read_once(response, deadline=started + request.timeout_s)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 status = response.status_code
-        except (requests.Timeout, TimeoutError):
+        except (requests.Timeout, ReadTimeoutError, TimeoutError):
             return _timeout(request)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return _no_answer(error)
     return _too_large() if body is None else HttpResponse(status, headers, body, _since_ms(started))
 
@@ -117,8 +117,9 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes | None:
 
 
 def _read_once(response: requests.Response, *, deadline: float) -> bytes | None:
+    """Return the body as it comes in, so that a server that drips bytes cannot outlast the deadline."""
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             return None
@@ -136,10 +137,7 @@ def _timeout(request: HttpRequest) -> Failure:
 
 
 def _no_answer(error: Exception) -> Failure:
-    if isinstance(
-        error,
-        aiohttp.ClientPayloadError | requests.exceptions.ChunkedEncodingError | asyncio.IncompleteReadError,
-    ):
+    if isinstance(error, aiohttp.ClientPayloadError | ProtocolError):
         return Failure(Outcome.CONNECTION, "the connection was cut within the answer")
     return Failure(Outcome.CONNECTION, redact(f"{type(error).__name__}: {error}"))
 

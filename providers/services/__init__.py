@@ -4,10 +4,23 @@ from providers.catalogue import catalogue_load
 from providers.discovery import model_discover
 from providers.pools import pool_limits_copy
 from providers.services.environment_keys import keys_sync_environment
-from providers.services.key_states import key_note, key_transition, key_unreadable_note, keys_recover
+from providers.services.key_states import (
+    key_note,
+    key_transition,
+    key_unreadable_note,
+    keys_recover,
+    pool_rest_end,
+)
 from providers.services.key_tests import KeyTestResult, key_test
-from providers.services.keys import key_create, key_disable, key_enable, key_secret_replace
-from providers.services.lanes import lane_activate, lane_pause, lanes_recover, model_note, model_refuses
+from providers.services.keys import key_create, key_disable, key_enable, key_secret_check, key_secret_replace
+from providers.services.lanes import (
+    lane_activate,
+    lane_pause,
+    lanes_recover,
+    model_note,
+    model_refuses,
+    refusals_forget,
+)
 
 __all__ = [
     "KeyTestResult",
@@ -16,6 +29,7 @@ __all__ = [
     "key_disable",
     "key_enable",
     "key_note",
+    "key_secret_check",
     "key_secret_replace",
     "key_test",
     "key_transition",
@@ -29,4 +43,6 @@ __all__ = [
     "model_note",
     "model_refuses",
     "pool_limits_copy",
+    "pool_rest_end",
+    "refusals_forget",
 ]

@@ -118,3 +118,9 @@ def _quota_rest(key_id: int, *, message: str, rest_s: float, actor: str) -> None
     pools.filter(Q(resting_until=None) | Q(resting_until__lt=until)).update(
         resting_until=until, resting_reason=redact(message, max_length=200)
     )
+
+
+def pool_rest_end(*, pool_id: int) -> bool:
+    """Let a pool be asked again before its rest is over; False when it was not resting. Its keys stay as they are."""
+    resting = LimitPool.objects.filter(pk=pool_id, resting_until__gt=Now())
+    return bool(resting.update(resting_until=None, resting_reason=""))

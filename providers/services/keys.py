@@ -24,13 +24,12 @@ def key_create(
 
     Raises InvalidSecret, DuplicateKey, and WrongKeyState when the pool belongs to another provider.
     """
-    _check_secret(secret)
     if pool is not None and pool.provider_id != provider.pk:
         raise WrongKeyState(
             f"The pool {pool} belongs to another provider.", fields={"pool": ["Of another provider."]}
         )
+    key_secret_check(provider=provider, secret=secret)
     uid, cipher = uuid.uuid4(), field_cipher()
-    _check_is_new(provider, secret)
     key = ApiKey(
         uid=uid,
         provider=provider,
@@ -55,10 +54,9 @@ def key_secret_replace(*, key: ApiKey, secret: Secret, actor: str) -> None:
 
     Raises InvalidSecret, DuplicateKey, and WrongKeyState for a key that the environment holds.
     """
-    _check_secret(secret)
     if key.source != ApiKey.Source.STAFF:
         raise WrongKeyState("This key is held by the environment: change it there.")
-    _check_is_new(key.provider, secret, but=key)
+    key_secret_check(provider=key.provider, secret=secret, but=key)
     cipher = field_cipher()
     with transaction.atomic():
         ApiKey.objects.filter(pk=key.pk).update(
@@ -93,13 +91,12 @@ def key_enable(*, key: ApiKey, actor: str) -> bool:
     return key_transition(key_id=key.pk, to_state=ApiKey.State.ACTIVE, cause="enabled by staff", actor=actor)
 
 
-def _check_secret(secret: Secret) -> None:
+@sensitive_variables()
+def key_secret_check(*, provider: Provider, secret: Secret, but: ApiKey | None = None) -> None:
+    """Raise InvalidSecret or DuplicateKey when the provider cannot take this secret (`but`: for a key it has)."""
     if not _SENDABLE.fullmatch(secret.reveal()):
         text = "A key has no spaces or line breaks, and only ASCII characters."
         raise InvalidSecret(text, fields={"secret": [text]})
-
-
-def _check_is_new(provider: Provider, secret: Secret, *, but: ApiKey | None = None) -> None:
     same = ApiKey.objects.filter(provider=provider, fingerprint__in=field_cipher().fingerprints(secret))
     if but is not None:
         same = same.exclude(pk=but.pk)

@@ -62,3 +62,10 @@ def lanes_recover() -> int:
     """End the pauses whose time is over; returns how many ended. Lanes are asked then even before this runs."""
     over = LanguageModel.objects.filter(lane=LanguageModel.Lane.PAUSED, lane_until__lte=Now())
     return over.update(lane=LanguageModel.Lane.ACTIVE, lane_reason="", lane_until=None)
+
+
+def refusals_forget(*, model_id: int) -> bool:
+    """Send a model all request fields again; False when it had refused none."""
+    return bool(
+        LanguageModel.objects.filter(pk=model_id).exclude(refused_fields=[]).update(refused_fields=[])
+    )

@@ -19,7 +19,9 @@ MINUTE_MS = 60_000
 
 
 def pool_of(*limits: PoolLimit, has_recent_calls: bool = False, pool_id: int = 1) -> PoolFacts:
-    return PoolFacts(id=pool_id, resting_until=None, limits=limits, keys=(), has_recent_calls=has_recent_calls)
+    return PoolFacts(
+        id=pool_id, resting_until=None, limits=limits, keys=(), has_recent_calls=has_recent_calls
+    )
 
 
 def requests(amount: int, window_ms: int = MINUTE_MS, scope: str = "1") -> PoolLimit:
@@ -56,7 +58,9 @@ def test_window_is_granted_at_once_and_then_says_when_to_come_back() -> None:
 def test_four_drains_share_one_window() -> None:
     async def use(*limiters: Limiter) -> list[int]:
         pool = pool_of(requests(30))
-        answers = await asyncio.gather(*(each.acquire(pool, n=60, model_id=1, in_flight={}) for each in limiters))
+        answers = await asyncio.gather(
+            *(each.acquire(pool, n=60, model_id=1, in_flight={}) for each in limiters)
+        )
         return [len(answer.grants) for answer in answers]
 
     assert sum(with_limiters(4, use)) == 30
@@ -131,7 +135,9 @@ def test_cooling_stops_one_model_and_not_its_neighbour() -> None:
     window_ms=st.integers(50, 1_500),
     asks=st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12),
 )
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_window_ever_holds_more_than_its_amount(
     amount: int, window_ms: int, asks: list[tuple[int, bool]]
 ) -> None:

@@ -1,0 +1,158 @@
+"""Providers: whether each could answer now and when it last did, with its models, pools and keys on one page."""
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from providers.admin.base import ProvidersAdmin, ago, badge, link
+from providers.models import ApiKey, LanguageModel, LimitPool, Provider
+from providers.protocols import protocol_is_built
+from providers.selectors import providers_at_a_glance, usable_counts
+
+# Where keys are sent, and how: who may change these could have all keys sent to a host of their own.
+SENSITIVE_FIELDS = ("base_url", "chat_path", "auth_style", "extra_headers", "key_check", "env_prefix")
+_M = TypeVar("_M", bound=Model)
+
+if TYPE_CHECKING:
+
+    class _Inline(admin.TabularInline[_M, Provider]):
+        """The stubs know the models of an inline, Django itself does not."""
+else:
+
+    class _Inline(admin.TabularInline):
+        def __class_getitem__(cls, _model: type[Model]) -> type:
+            return cls
+
+
+class ReadOnlyInline(_Inline[_M]):
+    """Rows to look at, each with a link to its own page."""
+
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ModelInline(ReadOnlyInline[LanguageModel]):
+    model = LanguageModel
+    fields = ("name", "tier", "is_default", "lane", "lane_reason", "lane_until")
+
+
+class PoolInline(ReadOnlyInline[LimitPool]):
+    model = LimitPool
+    fields = ("name", "resting_until", "resting_reason")
+
+
+class KeyInline(ReadOnlyInline[ApiKey]):
+    model = ApiKey
+    fields = ("label", "last4", "source", "state", "state_reason", "state_until", "last_ok_at")
+    readonly_fields = ("last4",)
+
+
+@admin.register(Provider)
+class ProviderAdmin(ProvidersAdmin[Provider]):
+    list_display = (
+        "label",
+        "state_shown",
+        "keys_shown",
+        "last_ok_shown",
+        "protocol",
+        "base_url",
+        "is_enabled",
+    )
+    list_filter = ("is_enabled", "service", "protocol")
+    search_fields = ("name", "label")
+    inlines = (ModelInline, PoolInline, KeyInline)
+    readonly_fields = ("state_shown", "last_ok_shown", "source", "checked_on")
+    actions = ("turn_on", "turn_off")
+    fieldsets = (
+        (None, {"fields": ("name", "label", "state_shown", "last_ok_shown", "is_enabled", "service")}),
+        (
+            "Where it is asked",
+            {"fields": ("protocol", "base_url", "chat_path", "auth_style", "needs_key", "env_prefix")},
+        ),
+        (
+            "How it is asked",
+            {
+                "classes": ("collapse",),
+                "fields": ("output_cap_field", "extra_body", "extra_headers", "quirks", "key_check"),
+            },
+        ),
+        (
+            "Facts",
+            {"classes": ("collapse",), "fields": ("price_provider", "is_simulated", "source", "checked_on")},
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        return providers_at_a_glance().order_by("name")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        named = ("name",) if obj else ()
+        return (*self.readonly_fields, *named, *(() if request.user.is_superuser else SENSITIVE_FIELDS))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # its usage must stay whole, and the catalogue would bring it back: it is turned off instead
+
+    def rows_prepare(self, rows: list[Provider]) -> None:
+        counts = usable_counts(row.pk for row in rows)
+        for row in rows:
+            row.n_usable = counts.get(row.pk, 0)  # type: ignore[attr-defined]
+
+    @admin.display(description="state")
+    def state_shown(self, provider: Provider) -> SafeString:
+        return badge(provider_state(provider))
+
+    @admin.display(description="usable keys")
+    def keys_shown(self, provider: Provider) -> SafeString:
+        text = f"{_n_usable(provider)} of {_figure(provider, 'n_keys')}"
+        return link("providers_apikey_changelist", text, query=f"?provider__id__exact={provider.pk}")
+
+    @admin.display(description="last success")
+    def last_ok_shown(self, provider: Provider) -> SafeString:
+        return ago(_figure(provider, "last_ok_at"))
+
+    @admin.action(permissions=["change"], description="Turn on")
+    def turn_on(self, request: HttpRequest, queryset: QuerySet[Provider]) -> None:
+        n_changed = Provider.objects.filter(pk__in=queryset.values("pk"), is_enabled=False).update(
+            is_enabled=True
+        )
+        messages.success(request, f"{n_changed} turned on.")
+
+    @admin.action(permissions=["change"], description="Turn off: its models are asked nothing")
+    def turn_off(self, request: HttpRequest, queryset: QuerySet[Provider]) -> None:
+        n_changed = Provider.objects.filter(pk__in=queryset.values("pk"), is_enabled=True).update(
+            is_enabled=False
+        )
+        messages.success(request, f"{n_changed} turned off.")
+
+
+def provider_state(provider: Provider) -> str:
+    """Return in a few words whether a provider could answer now; “answers now” needs a key that worked before."""
+    if not provider.is_enabled:
+        return "sunset" if provider.service == Provider.Service.SUNSET else "off"
+    if not protocol_is_built(provider.protocol):
+        return "not supported yet"
+    if not _n_usable(provider):
+        return "no usable key"
+    if not _figure(provider, "has_default"):
+        return "no model to ask"
+    return "answers now" if _figure(provider, "last_ok_at") else "never worked yet"
+
+
+def _n_usable(provider: Provider) -> int:
+    prepared: int | None = getattr(provider, "n_usable", None)
+    return usable_counts([provider.pk]).get(provider.pk, 0) if prepared is None else prepared
+
+
+def _figure(provider: Provider, name: str) -> Any:
+    """Return an annotated figure; a provider that is only being added has none."""
+    return getattr(provider, name, None) or (0 if name == "n_keys" else None)

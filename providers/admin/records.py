@@ -1,0 +1,69 @@
+"""What happened: the steps in the life of keys, and what calls used. Records, to be read only."""
+
+from collections.abc import Iterable
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from providers.admin.base import DASH, RecordAdmin, ago, badge, link
+from providers.models import KeyEvent, UsageBucket
+from providers.protocols.base import Outcome
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    """Filters by outcome; the words are fixed, so that no scan looks for distinct values."""
+
+    title = "outcome"
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> Iterable[tuple[str, str]]:
+        return [(outcome.value, outcome.value.replace("_", " ")) for outcome in Outcome]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[UsageBucket]) -> QuerySet[UsageBucket]:
+        return queryset.filter(outcome=self.value()) if self.value() else queryset
+
+
+@admin.register(KeyEvent)
+class KeyEventAdmin(RecordAdmin[KeyEvent]):
+    list_display = ("created_at", "key_shown", "from_state", "to_shown", "cause", "actor", "until")
+    list_filter = ("to_state", "key__provider")
+    list_select_related = ("key__provider",)
+    ordering = ("-id",)
+
+    @admin.display(description="key")
+    def key_shown(self, event: KeyEvent) -> SafeString:
+        return link("providers_apikey_change", event.key, pk=event.key_id)
+
+    @admin.display(description="to")
+    def to_shown(self, event: KeyEvent) -> SafeString:
+        return badge(event.to_state, event.get_to_state_display())
+
+
+@admin.register(UsageBucket)
+class UsageBucketAdmin(RecordAdmin[UsageBucket]):
+    """One row per minute, model, key, outcome and drain; `-bucket_at` reads the unique index backwards."""
+
+    list_display = (
+        "bucket_shown", "model", "key", "outcome", "n_calls", "input_tokens", "output_tokens", "cost_shown",
+        "latency_shown",
+    )  # fmt: skip
+    list_filter = ("provider", OutcomeFilter)
+    list_select_related = ("model__provider", "key__provider")
+    ordering = ("-bucket_at",)
+
+    @admin.display(description="minute", ordering="bucket_at")
+    def bucket_shown(self, bucket: UsageBucket) -> SafeString:
+        return ago(bucket.bucket_at)
+
+    @admin.display(description="cost")
+    def cost_shown(self, bucket: UsageBucket) -> str:
+        """Show what is known; unpriced calls are named, never counted as free."""
+        unpriced = f"{bucket.n_unpriced} unpriced" if bucket.n_unpriced else ""
+        priced = f"${bucket.cost_usd:.4f}" if bucket.n_unpriced < bucket.n_calls else ""
+        return ", ".join(filter(None, (priced, unpriced)))
+
+    @admin.display(description="mean latency")
+    def latency_shown(self, bucket: UsageBucket) -> str:
+        return f"{bucket.latency_ms_sum // bucket.n_calls:,} ms" if bucket.n_calls else DASH
