@@ -14,7 +14,6 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 
 from processing.admin import show
 from processing.errors import ApplicationError
@@ -77,13 +76,6 @@ class ProcessingAdmin(TypedModelAdmin[_M]):
 
     def rows_prepare(self, request: HttpRequest, rows: list[_M]) -> None:
         """Attach to the rows of a list page what its columns show, in a fixed number of queries."""
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Name the list by what it holds, where Django says "Select run to view"."""
-        title = capfirst(str(self.opts.verbose_name_plural))
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Build the list page and prepare exactly the rows that it shows."""

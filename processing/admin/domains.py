@@ -22,10 +22,13 @@ from processing.admin import domain_actions, show
 from processing.admin.base import ProcessingAdmin, errors_shown, service_action
 from processing.admin.domain_import import import_view
 from processing.admin.domain_page import page_context
-from processing.admin.filters import CohortFilter, StatusFilter
+from processing.admin.filters import CohortFilter, StatusFilter, titled
 from processing.models import Cohort, Domain
 from processing.rules.status import DomainStatus
 from processing.selectors import domains as domain_selectors
+
+ARCHIVED = ("is_archived", titled("archived", admin.BooleanFieldListFilter))
+LOOK_ALIKE = ("is_look_alike", titled("look-alike", admin.BooleanFieldListFilter))
 
 
 class DomainStatusFilter(StatusFilter):
@@ -74,7 +77,7 @@ class DomainAdmin(ProcessingAdmin[Domain]):
     form = DomainForm
     fields = ("display_name", "aliases", "category", "cohorts", "priority", "refresh_after_days")
     list_display = ("domain", "status", "coverage", "cohort_names", "priority", "due", "last_answered")
-    list_filter = (DomainStatusFilter, CohortFilter, "priority", "is_archived", "is_look_alike")
+    list_filter = (DomainStatusFilter, CohortFilter, "priority", ARCHIVED, LOOK_ALIKE)
     search_fields = ("name", "unicode_name", "display_name")
     search_help_text = "Name or brand"
     ordering = ("-id",)

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from processing.admin import show
 from processing.admin.base import BoundedPaginator, RecordAdmin
+from processing.admin.filters import LifeFilter, titled
 from processing.models import Drain, Leader
 
 
@@ -27,8 +28,8 @@ def _with_now(queryset: QuerySet[Any]) -> QuerySet[Any]:
 class DrainAdmin(RecordAdmin[Drain]):
     """Asking jobs: alive, ended or dead."""
 
-    list_display = ("drain", "state", "beat_age", "n_in_flight", "n_calls", "queue", "worker", "started")
-    list_filter = (("ended_at", admin.EmptyFieldListFilter), "end", "queue", "is_careful")
+    list_display = ("drain", "state", "beat_age", "in_flight", "calls", "queue", "worker", "started")
+    list_filter = (LifeFilter, "end", ("is_careful", titled("careful", admin.BooleanFieldListFilter)))
     ordering = ("-started_at", "id")
     paginator = BoundedPaginator
     fieldsets = (
@@ -60,6 +61,14 @@ class DrainAdmin(RecordAdmin[Drain]):
         if drain.ended_at:
             return show.DASH
         return f"{show.seconds(max(0.0, (_now_of(drain) - drain.beat_at).total_seconds()))} ago"
+
+    @admin.display(description="in flight", ordering="n_in_flight")
+    def in_flight(self, drain: Drain) -> str:
+        return show.count(drain.n_in_flight)
+
+    @admin.display(description="calls", ordering="n_calls")
+    def calls(self, drain: Drain) -> str:
+        return show.count(drain.n_calls)
 
     @admin.display(description="started", ordering="started_at")
     def started(self, drain: Drain) -> SafeString:

@@ -4,15 +4,27 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from django.contrib.admin import SimpleListFilter
+from django.contrib.admin import FieldListFilter, SimpleListFilter
 from django.contrib.admin.options import ModelAdmin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from processing.models import Cohort, Question
+from processing.models import Cohort, Drain, Question
 from providers.models import LanguageModel
 from providers.protocols.base import Outcome
+
+
+def titled(title: str, filter_class: type[FieldListFilter]) -> type[FieldListFilter]:
+    """Return the filter under a title of its own, where the field's name would read badly ("By is archived")."""
+
+    class Titled(filter_class):  # type: ignore[valid-type, misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.title = title
+
+    return Titled
 
 
 class StatusFilter(SimpleListFilter):
@@ -74,7 +86,8 @@ class TypedFilter(SimpleListFilter):
             if key != self.parameter_name:
                 kept += [(str(key), value) for value in (values if isinstance(values, list) else [values])]
         yield {
-            "selected": bool(self.value()), "query_string": changelist.get_query_string(remove=[str(self.parameter_name)]),
+            "selected": bool(self.value()),
+            "query_string": changelist.get_query_string(remove=[str(self.parameter_name)]),
             "display": "", "name": self.parameter_name, "value": self.value() or "", "kept": kept,
         }  # fmt: skip
 
@@ -101,6 +114,28 @@ class QuestionFilter(TypedFilter):
     title = "question id"
     parameter_name = "question"
     lookup = "question_id"
+
+
+class LifeFilter(SimpleListFilter):
+    """Drains that beat, that stopped without a word, and that ended."""
+
+    title = "life"
+    parameter_name = "life"
+
+    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Any]") -> list[tuple[str, str]]:
+        return [("alive", "alive"), ("dead", "dead"), ("ended", "ended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        open_drains, latest_death = queryset.filter(ended_at__isnull=True), Now() - Drain.DEAD_AFTER
+        match self.value():
+            case "alive":
+                return open_drains.filter(beat_at__gt=latest_death)
+            case "dead":
+                return open_drains.filter(beat_at__lte=latest_death)
+            case "ended":
+                return queryset.filter(ended_at__isnull=False)
+            case _:
+                return queryset
 
 
 class ModelFilter(SimpleListFilter):

@@ -60,6 +60,11 @@ class Home:
     steps: list[Step] = field(default_factory=list)
     n_more_runs: int = 0
 
+    @property
+    def next_step(self) -> Step | None:
+        """The first step that is not done."""
+        return next((step for step in self.steps if not step.is_done), None)
+
 
 def home_for(user: User | AnonymousUser) -> Home:
     """Return what the home page shows to this user."""

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from processing.admin import show
 from processing.admin.base import ProcessingAdmin, RecordAdmin, actor_name, errors_shown
+from processing.admin.filters import titled
 from processing.models import Prompt, PromptVersion
 from processing.services.prompts import prompt_version_create
 
@@ -36,7 +37,10 @@ class PromptAdmin(ProcessingAdmin[Prompt]):
     """What is asked; its page shows every version."""
 
     list_display = ("prompt", "name", "current", "is_default", "is_archived", "created")
-    list_filter = ("is_default", "is_archived")
+    list_filter = (
+        ("is_default", titled("default", admin.BooleanFieldListFilter)),
+        ("is_archived", titled("archived", admin.BooleanFieldListFilter)),
+    )
     search_fields = ("name", "label")
     fields = ("label", "name", "is_default", "is_archived")
     change_form_template = "admin/processing/prompt/change_form.html"

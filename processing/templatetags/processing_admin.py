@@ -58,12 +58,15 @@ def home_page(context: template.Context) -> home.Home:
 
 APP_ORDER = ("processing", "providers", "domainsite", "auth", "django_rq")
 
+APP_NAMES = {"domainsite": "API clients", "auth": "Staff", "django_rq": "Queues"}
+
 
 @register.filter
 def in_order(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the admin's apps with ours first."""
+    """Return the admin's apps with ours first, and the names of others as plain words."""
     place = {label: n for n, label in enumerate(APP_ORDER)}
-    return sorted(app_list, key=lambda app: place.get(app["app_label"], len(place)))
+    named = [{**app, "name": APP_NAMES.get(app["app_label"], app["name"])} for app in app_list]
+    return sorted(named, key=lambda app: place.get(app["app_label"], len(place)))
 
 
 @register.filter
@@ -76,6 +79,12 @@ def get(mapping: dict[Any, Any], key: Any) -> Any:
 def field(form: forms.BaseForm, name: str) -> forms.BoundField:
     """Return a form's field by its name."""
     return form[name]
+
+
+@register.filter
+def spaced(word: str) -> str:
+    """Show a stored word as people write it: `rate_limited` as "rate limited"."""
+    return word.replace("_", " ")
 
 
 @register.filter

@@ -212,6 +212,17 @@ def test_dead_drain_is_told_from_one_that_lives(superuser_client: Client) -> Non
     assert page.count("dead: no beat") == 1
 
 
+@pytest.mark.parametrize(("life", "host"), [("alive", "alive"), ("dead", "gone"), ("ended", "done")])
+def test_drains_are_filtered_by_life(superuser_client: Client, life: str, host: str) -> None:
+    Drain.objects.create(host="alive", pid=1)
+    Drain.objects.create(host="gone", pid=2, beat_at=timezone.now() - timedelta(minutes=2))
+    Drain.objects.create(host="done", pid=3, ended_at=timezone.now(), end=Drain.End.DONE)
+
+    answer = superuser_client.get(f"{reverse('admin:processing_drain_changelist')}?life={life}")
+
+    assert [drain.host for drain in answer.context["cl"].result_list] == [host]
+
+
 def test_home_page_of_an_empty_installation_says_what_to_do(superuser_client: Client) -> None:
     page = superuser_client.get(reverse("admin:index")).content.decode()
 
