@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import IO, Any, ClassVar
 
 from django.conf import settings
@@ -16,7 +15,7 @@ from processing.api.fields import query_names, read_parameters
 from processing.api.inputs import ImportDomains, ImportOptions
 from processing.errors import TooLarge
 from processing.rules.import_rows import Format, ImportRows, rows_from_list
-from processing.services.intake import VerdictKind, domains_import, parse_import
+from processing.services.intake import Verdict, VerdictKind, domains_import, parse_import
 
 
 class RawBody(dict[str, bytes]):
@@ -64,7 +63,7 @@ class ImportView(APIView):
                 "dry_run": options.get("dry_run", False),
                 "counts": {kind.value: counts[kind] for kind in VerdictKind},
                 "ignored_columns": rows.ignored_columns,
-                "results": [asdict(verdict) for verdict in verdicts],
+                "results": [_verdict_data(verdict) for verdict in verdicts],
             }
         )
 
@@ -75,3 +74,14 @@ class ImportView(APIView):
             return rows, read_parameters(request, ImportOptions, with_body=False)
         options = read_parameters(request, ImportDomains)
         return ImportRows(rows_from_list(options.pop("domains"))), options
+
+
+def _verdict_data(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "row": verdict.row,
+        "input": verdict.input,
+        "name": verdict.name,
+        "verdict": verdict.verdict,
+        "id": verdict.id,
+        "reason": verdict.reason or None,
+    }

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.utils import timezone
@@ -29,8 +29,11 @@ from processing.rules.names import DomainName, NameRefused, parse_name
 from providers.clock import database_now
 
 MAX_ROWS = 10_000
-ID_CHUNK = 900  # SQLite takes 999 parameters in a statement
+CHUNK = 900  # SQLite takes 999 parameters in a statement
+LOOK_ALIKE = "A look-alike: its letters come from several scripts, or pass for Latin ones."
 UPDATED_FIELDS = ("display_name", "category", "aliases", "priority", "is_archived")
+
+Item = TypeVar("Item")
 
 logger = logging.getLogger(__name__)
 
@@ -158,21 +161,26 @@ def _create(entries: list[_Entry], *, dry_run: bool) -> dict[str, Domain]:
     creation does: it is ours to the microsecond, or another import's.
     """
     now = database_now()
-    made = [_domain(entry, due_at=now) for entry in entries]
-    stored: dict[str, Domain] = {}
+    made = {entry.parsed.name: _domain(entry, due_at=now) for entry in entries}
+    others: list[str] = []
     if not dry_run:
-        Domain.objects.bulk_create(made, ignore_conflicts=True)
-        stored = Domain.objects.in_bulk([domain.name for domain in made], field_name="name")
-    for entry, domain in zip(entries, made, strict=True):
-        here = stored.get(domain.name)
-        is_ours = here is None or here.created_at == domain.created_at
-        entry.verdict.verdict = VerdictKind.CREATED if is_ours else VerdictKind.EXISTS
-        entry.verdict.id = here.id if here else None
-        if is_ours and domain.is_look_alike:
-            entry.verdict.reason = (
-                "A look-alike: its letters come from several scripts, or pass for Latin ones."
-            )
-    return stored
+        Domain.objects.bulk_create(made.values(), ignore_conflicts=True)
+        for names in _chunks(list(made)):
+            stored = Domain.objects.filter(name__in=names).values_list("name", "pk", "created_at")
+            for name, pk, created_at in stored:
+                if made[name].created_at == created_at:
+                    made[name].pk = pk
+                else:
+                    others.append(name)
+    known = Domain.objects.in_bulk(others, field_name="name")
+    for entry in entries:
+        name = entry.parsed.name
+        domain = known.get(name, made[name])
+        entry.verdict.verdict = VerdictKind.EXISTS if name in known else VerdictKind.CREATED
+        entry.verdict.id = domain.pk
+        if domain.is_look_alike and name not in known:
+            entry.verdict.reason = LOOK_ALIKE
+    return {} if dry_run else made | known
 
 
 def _domain(entry: _Entry, *, due_at: datetime) -> Domain:
@@ -274,6 +282,6 @@ def _add_members(joining: set[tuple[int, int]], *, changed: set[int]) -> None:
         Domain.objects.filter(id__in=ids).update(updated_at=timezone.now())
 
 
-def _chunks(ids: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), ID_CHUNK):
-        yield ids[start : start + ID_CHUNK]
+def _chunks(items: list[Item]) -> Iterator[list[Item]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
