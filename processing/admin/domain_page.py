@@ -1,14 +1,17 @@
 """What the page of one domain shows: the newest answer of every prompt × model, and why a cell has none."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
-from processing.admin.run_page import rows_with_figures
+from processing.admin import show
 from processing.models import Attempt, Domain, Question, Run
 from processing.models.prompts import Prompt
+from processing.rules.status import Coverage, RunStatus
+from processing.selectors.runs import coverages_for, status_for
 
 RUNS_SHOWN = 8
 
@@ -33,8 +36,6 @@ class Cell:
 
 def page_context(domain: Domain) -> dict[str, Any]:
     """Return what the page of one domain shows."""
-    runs = _runs_for(domain)
-    rows_with_figures(runs)
     cells = cells_for(domain)
     return {
         "domain": domain,
@@ -43,7 +44,7 @@ def page_context(domain: Domain) -> dict[str, Any]:
         "by_prompt": _by_prompt(cells),
         "n_answers": sum(cell.answer is not None for cell in cells),
         "n_cells": len(cells),
-        "runs": runs,
+        "runs": runs_for(domain),
         "was_asked": bool(cells) or domain.questions.exists(),
     }
 
@@ -92,6 +93,23 @@ def _by_prompt(cells: list[Cell]) -> list[tuple[Prompt, list[Cell]]]:
     return list(grouped.values())
 
 
-def _runs_for(domain: Domain) -> list[Run]:
-    ids = Question.objects.filter(domain=domain).values("run").distinct()
-    return list(Run.objects.filter(pk__in=ids).order_by("-id")[:RUNS_SHOWN])
+def runs_for(domain: Domain) -> list[tuple[Run, RunStatus, Coverage]]:
+    """Return the newest runs that asked about the domain, with the coverage of its own questions in each.
+
+    Only the domain's questions are counted, never those of a whole run.
+    """
+    own = Question.objects.filter(domain=domain).order_by()
+    runs = list(Run.objects.filter(pk__in=own.values("run")).order_by("-id")[:RUNS_SHOWN])
+    stored = coverages_for(run for run in runs if run.finished_at)
+    counts: dict[int, Counter[str]] = {run.pk: Counter() for run in runs}
+    rows = own.filter(run__in=runs).values_list("run_id", "status").annotate(n=Count("id"))
+    for run_id, status, n in rows:
+        counts[run_id][status] = n
+    return [
+        (run, status_for(run, stored.get(run.pk, Coverage(run.n_questions))), _coverage(counts[run.pk]))
+        for run in runs
+    ]
+
+
+def _coverage(counts: Counter[str]) -> Coverage:
+    return Coverage(counts.total(), **{part: counts[part] for part in show.PARTS})

@@ -14,7 +14,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from processing.admin.base import BoundedPaginator
+from processing.admin.domain_page import runs_for
 from processing.models import Cohort, Drain, Leader, Prompt, Question
+from processing.rules.status import Coverage, RunStatus
 from tests.factories import (
     make_attempt,
     make_cohort,
@@ -125,6 +127,14 @@ def test_domain_page_shows_the_newest_answer_and_the_failure_after_it(superuser_
     assert "A shop. &lt;script&gt;" in page
     assert "No answer within 60 s." in page
     assert f"Run {answered.run_id}</a>:" in page
+
+
+def test_domain_page_counts_only_its_own_questions_of_a_run(db: None) -> None:
+    domain, version, model = make_domain(), make_prompt_version(), make_model()
+    run = make_run(domains=(domain, make_domain()), versions=(version,), models=(model,))
+    run.questions.filter(domain=domain).update(status="failed", reason="timeout")
+
+    assert runs_for(domain) == [(run, RunStatus.RUNNING, Coverage(1, failed=1))]
 
 
 def test_run_page_groups_failures_by_cause(superuser_client: Client) -> None:
