@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from providers.admin.base import ProvidersAdmin, ago, badge, link
+from providers.environment import is_base_url
 from providers.models import ApiKey, LanguageModel, LimitPool, Provider
 from providers.protocols import protocol_is_built
 from providers.selectors import providers_at_a_glance, usable_counts
@@ -57,6 +59,12 @@ class KeyInline(ReadOnlyInline[ApiKey]):
     readonly_fields = ("last4",)
 
 
+def base_url_check(text: str) -> None:
+    """Refuse an address that request paths cannot be added to."""
+    if not is_base_url(text):
+        raise ValidationError("An address like https://host/v1 is needed, without user name or query.")
+
+
 @admin.register(Provider)
 class ProviderAdmin(ProvidersAdmin[Provider]):
     list_display = (
@@ -98,6 +106,14 @@ class ProviderAdmin(ProvidersAdmin[Provider]):
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
         named = ("name",) if obj else ()
         return (*self.readonly_fields, *named, *(() if request.user.is_superuser else SENSITIVE_FIELDS))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name != "base_url":
+            return super().formfield_for_dbfield(db_field, request, **options)
+        field: Any = super().formfield_for_dbfield(db_field, request, assume_scheme="https", **options)
+        field.validators = [*field.validators, base_url_check]
+        field.help_text = "Keys are sent to this host and to no other."
+        return field
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # its usage must stay whole, and the catalogue would bring it back: it is turned off instead

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.views.decorators.debug import sensitive_variables
 
+from providers.discovery import model_discover
 from providers.errors import Unreadable, WrongKeyState
 from providers.models import ApiKey, Provider
 from providers.protocols.answer_fields import at_path
@@ -53,6 +54,8 @@ def key_test(*, key: ApiKey, actor: str) -> KeyTestResult:
         return KeyTestResult(is_ok=None, message=redact(answer.message, secrets=_known(secret)))
     result = _result(provider, answer, secret)
     _note(key, result, actor=actor)
+    if result.is_ok and not provider.needs_key:
+        model_discover(provider=provider, secret=secret)
     return result
 
 
