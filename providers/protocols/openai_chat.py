@@ -154,7 +154,7 @@ def _outcome_and_text(
 def _content_text(content: Any) -> str:
     """Return the text of a content that is a string or a list of chunks, of which only `text` ones count."""
     if not isinstance(content, list):
-        return clean_text(content) if isinstance(content, str) else ""
+        return content if isinstance(content, str) else ""
     chunks = [chunk for chunk in content if isinstance(chunk, dict) and chunk.get("type") == "text"]
     return "".join(clean_text(chunk.get("text")) for chunk in chunks)
 

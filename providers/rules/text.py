@@ -17,6 +17,8 @@ def clean_text(value: object, *, max_length: int | None = None) -> str:
         value = f"{value:.17g}" if isinstance(value, float) else str(value) if abs(value) < 10**18 else ""
     if not isinstance(value, str):
         return ""
+    if value.isascii() and "\x00" not in value:  # most texts: ten times as fast as the search below
+        return value[:max_length]
     return _UNSTORABLE.sub("", value)[:max_length]
 
 

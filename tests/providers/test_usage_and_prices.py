@@ -7,6 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from genai_prices import Usage, calc_price
+from hypothesis import given
+from hypothesis import strategies as st
 
 from providers.models import UsageBucket
 from providers.prices import cost_usd
@@ -15,6 +18,7 @@ from tests.factories import make_key, make_model
 from tests.providers.targets import make_target
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+BOUNDS = (datetime(2026, 11, 1), datetime(2027, 2, 1))  # noqa: DTZ001 -- hypothesis adds the zone
 
 
 def make_row(**values: Any) -> UsageRow:
@@ -90,6 +94,28 @@ def test_cost_by_maintained_prices() -> None:
     cheaper = cost(model="gpt-6-luna", cached_tokens=900)
     assert cheaper is not None
     assert cheaper < Decimal("0.0011")
+
+
+@given(
+    provider=st.sampled_from(["openai", "anthropic", "deepseek", "groq", "xai", "perplexity"]),
+    input_tokens=st.integers(0, 400_000),
+    output_tokens=st.integers(0, 100_000),
+    cached_share=st.floats(0, 1),
+    at=st.datetimes(*BOUNDS, timezones=st.just(UTC)),
+)
+def test_cost_equals_that_of_the_price_data(
+    provider: str, input_tokens: int, output_tokens: int, cached_share: float, at: datetime
+) -> None:
+    target, cached_tokens = make_target(provider), int(input_tokens * cached_share)
+    usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cached_tokens)
+    price = calc_price(usage, target.model, provider_id=target.price_provider, genai_request_timestamp=at)
+
+    found = cost_usd(
+        target, input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens, at=at
+    )
+
+    assert found is not None
+    assert abs(found - price.total_price) <= Decimal("0.00000001")
 
 
 def test_price_cliff_is_minded() -> None:
