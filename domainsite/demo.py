@@ -60,7 +60,7 @@ def demo_run(*, out: Console) -> bool:
             connections.close_all()  # workers fork from here
             _ask(run, environment=environment, log_path=state_dir / "workers.log", out=out)
             coverage = coverage_for(run)
-            out.print(answers_table(run))
+            out.print(answers_table(run, width=out.width))
             out.print(summary_line(run, coverage, took_s=time.monotonic() - started_s), highlight=False)
             return coverage.answered == coverage.questions
 

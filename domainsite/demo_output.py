@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -12,7 +13,8 @@ from rich.text import Text
 from processing.models import Question, Run
 from processing.rules.status import Coverage
 
-N_SHOWN_CHARACTERS = 160
+N_SHOWN_CHARACTERS = 70
+ONE_LINE_FROM = 110  # characters; in a narrower terminal a row takes several lines
 LINE_EVERY_S = 5  # of progress, where there is no terminal
 
 
@@ -40,15 +42,17 @@ def _line_printer(out: Console, *, n_questions: int) -> Callable[[int], None]:
     return show
 
 
-def answers_table(run: Run) -> Table:
+def answers_table(run: Run, *, width: int) -> Table:
     """Return domain × prompt × model with the first words of each answer, or why there is none."""
-    table = Table(title=f"Run {run.pk}", show_lines=True)
-    for name in ("domain", "prompt", "model", "answer"):
-        table.add_column(name, overflow="fold")
+    is_wide = width >= ONE_LINE_FROM
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=True)
+    for name in ("domain", "prompt", "model"):
+        table.add_column(name, no_wrap=is_wide)
+    table.add_column("answer", no_wrap=is_wide, ratio=1)
     for name in ("tokens", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     questions = Question.objects.filter(run=run).select_related(
-        "domain", "prompt_version__prompt", "model__provider", "answer"
+        "domain", "prompt_version__prompt", "model", "answer"
     )
     for question in questions.order_by("domain_id", "prompt_version_id", "model_id"):
         table.add_row(*_cells(question))
@@ -64,8 +68,8 @@ def _cells(question: Question) -> list[Text]:
         answer = words if len(words) <= N_SHOWN_CHARACTERS else f"{words[:N_SHOWN_CHARACTERS]}…"
         tokens = "" if attempt.output_tokens is None else str(attempt.output_tokens)
         seconds = "" if attempt.latency_ms is None else f"{attempt.latency_ms / 1000:.1f}"
-    model = f"{question.model.provider.name}: {question.model.name}"
-    shown = [question.domain.name, question.prompt_version.prompt.label, model, answer, tokens, seconds]
+    prompt = question.prompt_version.prompt
+    shown = [question.domain.name, prompt.label, question.model.name, answer, tokens, seconds]
     return [Text(text) for text in shown]  # answers are no markup
 
 

@@ -87,6 +87,13 @@ def answers(port: int) -> bool:
         connection.close()
 
 
+def n_threads() -> int:
+    """Return half the cores, at most four: its threads wait for each other by spinning, so that with one
+    more than there are free cores an answer took five times as long (2 cores, workers beside it, 2026-11-24).
+    """
+    return min(4, max(1, (os.cpu_count() or 1) // 2))
+
+
 def serve(port: int) -> None:
     """Serve the model until told to stop, or until the parent is gone."""
     import xllamacpp  # only there after `make demo`
@@ -98,6 +105,8 @@ def serve(port: int) -> None:
     parameters.model_alias = {MODEL_NAME}
     parameters.n_parallel = N_PARALLEL
     parameters.n_ctx = N_CONTEXT_TOKENS
+    for pool in (parameters.cpuparams, parameters.cpuparams_batch):
+        pool.n_threads = n_threads()
     is_over = threading.Event()
     parent_pid = os.getppid()
     server = xllamacpp.Server(parameters)

@@ -12,6 +12,8 @@ from domainsite.embedded import EmbeddedServerError
 from domainsite.local_model import LocalModelError
 from processing.errors import ApplicationError
 
+WIDTH_IN_FILES = 140  # characters; a file has no width of its own
+
 
 class Command(BaseCommand):
     help = __doc__
@@ -22,7 +24,10 @@ class Command(BaseCommand):
             signal.SIGTERM, lambda *_signal: sys.exit(143)
         )  # so that everything is stopped on the way out
         try:
-            is_complete = demo_run(out=Console())
+            console = Console()
+            if not console.is_terminal:
+                console.width = max(console.width, WIDTH_IN_FILES)
+            is_complete = demo_run(out=console)
         except (DemoError, LocalModelError, EmbeddedServerError, ApplicationError) as error:
             raise CommandError(f"demo: failed: {error}") from error
         except KeyboardInterrupt:
