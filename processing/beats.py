@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from processing.drain import DrainPlan
 
 
-def drain_begin(plan: "DrainPlan") -> None:
-    """Write the drain's row; from now on it counts as alive."""
-    Drain.objects.create(
+def drain_begin(plan: "DrainPlan") -> Drain:
+    """Write the drain's row and return it; from now on it counts as alive."""
+    drain = Drain.objects.create(
         id=plan.id, queue=plan.queue, job_id=plan.job_id, worker=plan.worker[:80], host=socket.gethostname()[:120],
         pid=os.getpid(), is_careful=plan.is_careful,
     )  # fmt: skip
+    drain.refresh_from_db(fields=["started_at"])
+    return drain
 
 
 def beat(drain: uuid.UUID, figures: dict[str, Any]) -> bool:

@@ -55,7 +55,13 @@ def runs_of(drain: uuid.UUID, *, only_own: bool) -> QuerySet[Run]:
 
 
 def questions_claim(
-    drain: uuid.UUID, *, model_id: int, n: int, only_own: bool = False, careful: bool = False, claim_round: int = 0
+    drain: uuid.UUID,
+    *,
+    model_id: int,
+    n: int,
+    only_own: bool = False,
+    careful: bool = False,
+    claim_round: int = 0,
 ) -> list[Claim]:
     """Take up to `n` due questions of a lane, from the most urgent run on, and return them in order.
 
@@ -71,7 +77,9 @@ def questions_claim(
             break
         claims += _claim_of_run(drain, run_id=run_id, model_id=model_id, n=n - len(claims), careful=careful)
     if claims:
-        Run.objects.filter(pk__in={claim.run_id for claim in claims}, started_at__isnull=True).update(started_at=Now())
+        Run.objects.filter(pk__in={claim.run_id for claim in claims}, started_at__isnull=True).update(
+            started_at=Now()
+        )
     return claims
 
 

@@ -32,7 +32,9 @@ def open_runs() -> QuerySet[Run]:
 
 def drains_alive() -> QuerySet[Drain]:
     """Return the drains that beat and go on: not those at the end of their slice, nor those of one run only."""
-    return Drain.objects.filter(ended_at__isnull=True, end="", beat_at__gt=Now() - Drain.DEAD_AFTER).exclude(queue="")
+    return Drain.objects.filter(ended_at__isnull=True, end="", beat_at__gt=Now() - Drain.DEAD_AFTER).exclude(
+        queue=""
+    )
 
 
 def due_questions(*, careful: bool = False) -> QuerySet[Question]:
@@ -42,6 +44,17 @@ def due_questions(*, careful: bool = False) -> QuerySet[Question]:
         run__in=open_runs().filter(drain_only__isnull=True).order_by().values("pk"),
         model__in=askable_model_ids(), status=Question.Status.WAITING, due_at__lte=Now(), **losses,
     )  # fmt: skip
+
+
+def is_surplus(drain: Drain) -> bool:
+    """Whether drains that began earlier already are as many as the work needs."""
+    earlier = (
+        drains_alive()
+        .filter(is_careful=drain.is_careful, started_at__lte=drain.started_at)
+        .exclude(pk=drain.pk)
+    )
+    n_earlier = sum(1 for other in earlier if (other.started_at, other.pk) < (drain.started_at, drain.pk))
+    return n_earlier >= (1 if drain.is_careful else max(1, _drains_wanted()))
 
 
 def queue_for(priority: int) -> str:
@@ -66,10 +79,8 @@ def _dispatch(*, careful: bool) -> int:
         return 0
     alive = drains_alive().filter(is_careful=careful).count()
     waiting = sum(queue.drain_queue_lengths().values())
-    if careful:
-        missing = 0 if alive or waiting else 1
-    else:
-        missing = _drains_wanted() - alive - waiting
+    wanted = 1 if careful else _drains_wanted()
+    missing = wanted - alive - waiting
     for _ in range(missing):
         queue.drain_enqueue(queue_for(urgent.priority), careful=careful)
     if missing > 0:

@@ -129,7 +129,9 @@ class DrainLoop:
                 await self.in_database_thread(self._release_now, taken)
                 return
             except DatabaseError as error:
-                logger.warning("drain %s: %d questions not given back yet: %s", self.plan.id, len(taken), error)
+                logger.warning(
+                    "drain %s: %d questions not given back yet: %s", self.plan.id, len(taken), error
+                )
                 await asyncio.sleep(LOOK_EVERY_S)
 
     def spawn(self, call: Coroutine[Any, Any, None]) -> None:
@@ -166,7 +168,8 @@ class DrainLoop:
 
     async def run(self) -> str:
         """Ask until the end and return how it ended (`Drain.End`)."""
-        await self.in_database_thread(drain_begin, self.plan)
+        if await self.in_database_thread(self._begin_now):
+            self.stop(Drain.End.SURPLUS)
         client = Redis.from_url(settings.REDIS_URL, socket_timeout=5.0, socket_connect_timeout=2.0)
         try:
             async with AioTransport() as self.transport:
@@ -210,7 +213,9 @@ class DrainLoop:
             elif loop.time() > slice_ends:
                 await self._hand_over()
             else:
-                await self.stopped_within(LOOK_EVERY_S if soon_s is None else min(LOOK_EVERY_S, max(soon_s, 0.05)))
+                await self.stopped_within(
+                    LOOK_EVERY_S if soon_s is None else min(LOOK_EVERY_S, max(soon_s, 0.05))
+                )
 
     async def _start_lanes(self) -> float | None:
         """Start the lanes whose model has something due; return the seconds until the next such question is due."""
@@ -224,7 +229,9 @@ class DrainLoop:
         for model_id, seconds in due.items():
             if seconds <= 0 and model_id in self._lanes:
                 self._lane_tasks[model_id] = asyncio.create_task(self._lanes[model_id].run())
-        return min((seconds for seconds in due.values() if seconds > 0), default=LOOK_EVERY_S if due else None)
+        return min(
+            (seconds for seconds in due.values() if seconds > 0), default=LOOK_EVERY_S if due else None
+        )
 
     def _look(self) -> dict[int, float]:
         """In the database thread: per idle lane with waiting questions, the seconds until one is due."""
@@ -245,6 +252,14 @@ class DrainLoop:
         self._owned |= {(claim.question_id, claim.claim_no) for claim in taken}
         asks = asks_for(taken)
         return [(claim, asks[claim.question_id]) for claim in taken]
+
+    def _begin_now(self) -> bool:
+        """In the database thread: write the row; True when others already do all the work."""
+        drain = drain_begin(self.plan)
+        try:
+            return not self.plan.own_run_only and dispatch.is_surplus(drain)
+        except RedisError:
+            return False
 
     def _release_now(self, taken: Sequence[Claim]) -> None:
         claims.questions_release(self.plan.id, taken)
@@ -317,7 +332,9 @@ class DrainLoop:
     async def _leave(self) -> None:
         await self.in_database_thread(drain_end, self.plan.id, self._end, self.n_calls)
         try:
-            for pool in {pool.id: pool for lane in self._lanes.values() for pool in lane.facts.pools}.values():
+            for pool in {
+                pool.id: pool for lane in self._lanes.values() for pool in lane.facts.pools
+            }.values():
                 await self.limiter.leave(pool)
         except RedisError as error:
             logger.warning("drain %s: its calls in flight are forgotten later: %s", self.plan.id, error)
@@ -330,7 +347,9 @@ class DrainLoop:
     def _call_done(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("drain %s: a call ended with an error of ours", self.plan.id, exc_info=task.exception())
+            logger.error(
+                "drain %s: a call ended with an error of ours", self.plan.id, exc_info=task.exception()
+            )
 
 
 def _with_sound_connection(function: Callable[..., T], *arguments: Any) -> T:

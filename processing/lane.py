@@ -91,7 +91,9 @@ class Lane:
                 )
                 self._began(pool, len(answer.grants))
         except RedisError as error:
-            logger.warning("lane %s: limits are not known, Redis does not answer: %s", self.facts.target.model, error)
+            logger.warning(
+                "lane %s: limits are not known, Redis does not answer: %s", self.facts.target.model, error
+            )
             await self._nap("Redis", REDIS_AWAY_WAIT_S)
             return ()
         if not answer.grants:
@@ -137,7 +139,9 @@ class Lane:
         except asyncio.CancelledError:
             answer = Failure(Outcome.LOST, "The worker was stopped before the answer came.")
         reply: Reply | Failure = (
-            answer if isinstance(answer, Failure) else protocol.parse(target, answer.status, answer.headers, answer.body)
+            answer
+            if isinstance(answer, Failure)
+            else protocol.parse(target, answer.status, answer.headers, answer.body)
         )
         return Result(
             claim=claim,
@@ -185,7 +189,9 @@ class Lane:
         try:
             await self._drain.limiter.cool(lane_scope(pool.id, self.facts.model_id), wait_s=wait_s)
         except RedisError as error:
-            logger.warning("lane %s: could not tell others to wait %.0f s: %s", self.facts.target.model, wait_s, error)
+            logger.warning(
+                "lane %s: could not tell others to wait %.0f s: %s", self.facts.target.model, wait_s, error
+            )
 
     async def _give_back(self, pool: PoolFacts, grants: Sequence[Grant]) -> None:
         if not grants:
@@ -194,7 +200,9 @@ class Lane:
         try:
             await self._drain.limiter.give_back(pool, grants)
         except RedisError as error:
-            logger.warning("lane %s: %d slots not given back: %s", self.facts.target.model, len(grants), error)
+            logger.warning(
+                "lane %s: %d slots not given back: %s", self.facts.target.model, len(grants), error
+            )
 
     async def _nap(self, waiting_for: str, wait_s: float) -> None:
         """Wait for a call to end, at most `wait_s`, and never longer than a look-up."""

@@ -77,7 +77,9 @@ class Recorder:
         try:
             await self._write_batch(batch)
         except (OperationalError, InterfaceError) as error:
-            logger.warning("drain %s: %d results wait for the database: %s", self._drain, len(self._unwritten), error)
+            logger.warning(
+                "drain %s: %d results wait for the database: %s", self._drain, len(self._unwritten), error
+            )
             await asyncio.sleep(RETRY_EVERY_S)
             return
         del self._unwritten[: len(batch)]

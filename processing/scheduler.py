@@ -62,6 +62,10 @@ class Scheduler:
         if time.monotonic() >= self._no_reclaim_until:
             dead_drains_reclaim()
         runs_expire()
-        runs_close(Run.objects.filter(finished_at__isnull=True, planned_at__isnull=False).values_list("pk", flat=True))
+        runs_close(
+            Run.objects.filter(finished_at__isnull=True, planned_at__isnull=False).values_list(
+                "pk", flat=True
+            )
+        )
         keys_recover()
         dispatch.drains_dispatch()

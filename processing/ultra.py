@@ -10,19 +10,21 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import BigIntegerField, Q, QuerySet
 from django.db.models.functions import Now
 
 from processing import dispatch
 from processing.drain import DrainLoop, DrainPlan
-from processing.errors import Invalid, TooManyQuestions
-from processing.models import Domain, Drain, Run
+from processing.errors import TooManyQuestions
+from processing.models import Drain, Run
 from processing.rules.status import Coverage
+from processing.selectors.domains import domains_named
 from processing.selectors.runs import coverage_for
-from processing.services.runs import Names, pending_run_create, run_cancel, run_create
+from processing.services.runs import pending_run_create, run_cancel, run_create
+from processing.services.selection import Names
 
 MAX_QUESTIONS = 500
 PRIORITY = 10
@@ -57,7 +59,14 @@ def ultra_fast_process(
     started = time.monotonic()
     drain = uuid.uuid4()
     with transaction.atomic():
-        run = _run_of(actor, batch_size, domains, prompts, models, skip_fresh_days, drain)
+        run = _run_of(
+            actor,
+            batch_size=batch_size,
+            domains=domains,
+            choice={"prompts": prompts, "models": models},
+            skip_fresh_days=skip_fresh_days,
+            drain=drain,
+        )
         if run is not None and (run.n_questions or 0) > MAX_QUESTIONS:
             raise TooManyQuestions(
                 f"{run.n_questions} questions are more than one request may wait for ({MAX_QUESTIONS}): "
@@ -72,40 +81,32 @@ def ultra_fast_process(
 
 
 def _run_of(
-    actor: str, batch_size: int, domains: Sequence[str | int] | None, prompts: Names, models: Names,
-    skip_fresh_days: int | None, drain: uuid.UUID,
-) -> Run | None:  # fmt: skip
-    kind = Run.Kind.ULTRA
+    actor: str,
+    *,
+    batch_size: int,
+    domains: Sequence[str | int] | None,
+    choice: dict[str, Names],
+    skip_fresh_days: int | None,
+    drain: uuid.UUID,
+) -> Run | None:
+    common: dict[str, Any] = {
+        "actor": actor, "kind": Run.Kind.ULTRA, "priority": PRIORITY, "drain_only": drain, **choice,
+    }  # fmt: skip
     if domains is None:
-        return pending_run_create(
-            actor=actor, batch_size=batch_size, priority=PRIORITY, prompts=prompts, models=models, kind=kind,
-            drain_only=drain,
-        )  # fmt: skip
-    chosen = _named_domains(domains)
+        return pending_run_create(batch_size=batch_size, **common)
+    chosen = domains_named(domains).filter(is_archived=False)
     if skip_fresh_days is not None:
         chosen = chosen.exclude(last_answered_at__gt=Now() - timedelta(days=skip_fresh_days))
         if not chosen.exists():
             return None
-    return run_create(
-        actor=actor, kind=kind, domains=chosen, prompts=prompts, models=models, priority=PRIORITY, drain_only=drain
-    )
-
-
-def _named_domains(names: Sequence[str | int]) -> QuerySet[Domain]:
-    """Return the domains of these ids or names; raises `Invalid` naming those that are not there."""
-    ids = [int(name) for name in names if str(name).isdecimal() and int(name) <= BigIntegerField.MAX_BIGINT]
-    texts = [str(name).lower() for name in names if not str(name).isdecimal()]
-    found = Domain.objects.filter(Q(pk__in=ids) | Q(name__in=texts), is_archived=False)
-    known = {str(value) for row in found.values_list("pk", "name") for value in row}
-    unknown = [str(name) for name in names if str(name).lower() not in known]
-    if unknown:
-        raise Invalid("Unknown domains.", fields={"domains": [f"There is no domain {name!r}." for name in unknown]})
-    return found
+    return run_create(domains=chosen, **common)
 
 
 async def _ask_until(drain: uuid.UUID, *, deadline_s: float) -> None:
     """Run the drain in this loop; at the deadline it stops at once and gives back what is in flight."""
-    loop = DrainLoop(DrainPlan(id=drain, own_run_only=True, slice_s=float(settings.DRAIN_SLICE_S), grace_s=0.0))
+    loop = DrainLoop(
+        DrainPlan(id=drain, own_run_only=True, slice_s=float(settings.DRAIN_SLICE_S), grace_s=0.0)
+    )
     timer = asyncio.get_running_loop().call_later(max(deadline_s, 0.0), loop.stop, Drain.End.STOPPED)
     try:
         await loop.run()

@@ -38,7 +38,7 @@ class DrainWorker(Worker):
 
     def handle_warm_shutdown_request(self) -> None:
         """Pass the signal on: the horse ends its job within the grace time, and we wait for it."""
-        super().handle_warm_shutdown_request()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
         if self.horse_pid:
             self.kill_horse(signal.SIGTERM)
 
@@ -55,7 +55,6 @@ class DrainWorker(Worker):
     def teardown(self) -> None:
         """Say goodbye to Redis; when it is away its entry expires by itself."""
         try:
-            super().teardown()
+            super().teardown()  # type: ignore[no-untyped-call]
         except RedisError as error:
             self.log.warning("Worker %s: could not unregister (%s)", self.name, error)
-

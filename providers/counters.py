@@ -27,34 +27,27 @@ def counters_add(
     """
     if not rows:
         return
-    columns = [*unique, *kept, *summed, *largest]
-    fields = [table._meta.get_field(name) for name in columns]
-    names = [field.column for field in fields]
-    table_name = table._meta.db_table
+    attnames = [*unique, *kept, *summed, *largest]
+    fields = {field.attname: field for field in table._meta.concrete_fields}
+    name = table._meta.db_table
     greatest = "MAX" if connection.vendor == "sqlite" else "GREATEST"
-    updates = [
-        f"{_column(table, name)} = {table_name}.{_column(table, name)} + excluded.{_column(table, name)}"
-        for name in summed
-    ]
-    updates += [
-        f"{_column(table, name)} = {greatest}({table_name}.{_column(table, name)}, excluded.{_column(table, name)})"
-        for name in largest
+    grown = [f"{column} = {name}.{column} + excluded.{column}" for column in _columns(fields, summed)]
+    grown += [
+        f"{column} = {greatest}({name}.{column}, excluded.{column})" for column in _columns(fields, largest)
     ]
     # in the order of the key, so that two writers never wait for each other in a circle
-    ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in unique))
+    ordered = sorted(rows, key=lambda row: tuple(str(row[attname]) for attname in unique))
     values = [
-        field.get_db_prep_save(row[name], connection)
-        for row in ordered
-        for name, field in zip(columns, fields, strict=True)
+        fields[attname].get_db_prep_save(row[attname], connection) for row in ordered for attname in attnames
     ]
-    marks = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(ordered))
+    marks = ", ".join([f"({', '.join(['%s'] * len(attnames))})"] * len(ordered))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table_name} ({', '.join(names)}) VALUES {marks} "
-            f"ON CONFLICT ({', '.join(_column(table, name) for name in unique)}) DO UPDATE SET {', '.join(updates)}",
+            f"INSERT INTO {name} ({', '.join(_columns(fields, attnames))}) VALUES {marks} "
+            f"ON CONFLICT ({', '.join(_columns(fields, unique))}) DO UPDATE SET {', '.join(grown)}",
             values,
         )
 
 
-def _column(table: type[models.Model], name: str) -> str:
-    return str(table._meta.get_field(name).column)
+def _columns(fields: Mapping[str, models.Field[Any, Any]], attnames: Sequence[str]) -> list[str]:
+    return [str(fields[attname].column) for attname in attnames]

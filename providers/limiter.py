@@ -56,19 +56,27 @@ class Limiter:
         self._acquire = client.register_script(Path(__file__).with_name("limiter.lua").read_text())
         self._used_pools: set[int] = set()
 
-    async def acquire(self, pool: PoolFacts, *, n: int, model_id: int, in_flight: Mapping[str, int]) -> Answer:
+    async def acquire(
+        self, pool: PoolFacts, *, n: int, model_id: int, in_flight: Mapping[str, int]
+    ) -> Answer:
         """Ask for `n` slots of `pool` for a model. `in_flight` gives this drain's own calls at once per limit scope."""
         nonce = f"{self._drain[:8]}.{uuid.uuid4().hex[:8]}"
-        reply = await self._acquire(keys=[self._prefix], args=[json.dumps(self._question(pool, n, nonce, model_id, in_flight))])
+        reply = await self._acquire(
+            keys=[self._prefix], args=[json.dumps(self._question(pool, n, nonce, model_id, in_flight))]
+        )
         retry_in_ms, *delays_ms = (int(number) for number in reply)
         if delays_ms:
             self._used_pools.add(pool.id)
-        grants = tuple(Grant(pool.id, delay_ms, f"{nonce}:{k}") for k, delay_ms in enumerate(delays_ms, start=1))
+        grants = tuple(
+            Grant(pool.id, delay_ms, f"{nonce}:{k}") for k, delay_ms in enumerate(delays_ms, start=1)
+        )
         return Answer(grants, None if retry_in_ms == NO_ROOM else retry_in_ms)
 
     async def beat(self, pool: PoolFacts, *, in_flight: Mapping[str, int]) -> None:
         """Say that this drain lives and how many calls it has in flight; asks for no slot."""
-        await self._acquire(keys=[self._prefix], args=[json.dumps(self._question(pool, 0, "", None, in_flight))])
+        await self._acquire(
+            keys=[self._prefix], args=[json.dumps(self._question(pool, 0, "", None, in_flight))]
+        )
 
     async def give_back(self, pool: PoolFacts, grants: Sequence[Grant]) -> None:
         """Return slots that no call was started for."""

@@ -58,15 +58,23 @@ class Provider(CatalogueRow):
     protocol = models.CharField(max_length=20, choices=Protocol)
     base_url = models.URLField(max_length=300)
     chat_path = models.CharField(max_length=100)
-    env_prefix = models.CharField(max_length=40, blank=True, help_text="Environment variables `PREFIX_API_KEY` …")
+    env_prefix = models.CharField(
+        max_length=40, blank=True, help_text="Environment variables `PREFIX_API_KEY` …"
+    )
     auth_style = models.CharField(max_length=20, default="bearer")
-    needs_key = models.BooleanField(default=True, help_text="Off: may be asked without any key (a local server).")
+    needs_key = models.BooleanField(
+        default=True, help_text="Off: may be asked without any key (a local server)."
+    )
     extra_headers = models.JSONField(default=dict, blank=True)
     output_cap_field = models.CharField(max_length=60, help_text="Name of the output cap in the request.")
     extra_body = models.JSONField(default=dict, blank=True, help_text="Sent with every request.")
-    quirks = models.JSONField(default=dict, blank=True, help_text="Declared differences; see providers/protocols.")
+    quirks = models.JSONField(
+        default=dict, blank=True, help_text="Declared differences; see providers/protocols."
+    )
     key_check = models.JSONField(default=dict, blank=True, help_text="Cheapest call that proves a key.")
-    price_provider = models.CharField(max_length=40, blank=True, help_text="Its id in genai-prices; empty: unpriced.")
+    price_provider = models.CharField(
+        max_length=40, blank=True, help_text="Its id in genai-prices; empty: unpriced."
+    )
     is_simulated = models.BooleanField(default=False, help_text="Answers are marked as simulated.")
 
     class Meta:
@@ -81,7 +89,9 @@ class LimitPool(models.Model):
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="pools")
     name = models.CharField(max_length=60, default="default")
-    resting_until = models.DateTimeField(null=True, blank=True, help_text="No call before this (no credit, limit).")
+    resting_until = models.DateTimeField(
+        null=True, blank=True, help_text="No call before this (no credit, limit)."
+    )
     resting_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -100,19 +110,29 @@ class LanguageModel(CatalogueRow):
         PAUSED = "paused", "paused"
         RETIRED = "retired", "retired or unknown at the provider"
 
-    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="models")
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="language_models")
     name = models.CharField(max_length=120, help_text="As sent to the provider.")
     tier = models.CharField(max_length=10, choices=Tier, default=Tier.MEDIUM)
     is_default = models.BooleanField(default=False, help_text="Asked when a run names no models.")
     lane = models.CharField(max_length=10, choices=Lane, default=Lane.ACTIVE)
     lane_reason = models.CharField(max_length=200, blank=True)
-    lane_until = models.DateTimeField(null=True, blank=True, help_text="A pause ends by itself then; empty: by staff.")
-    max_output_tokens = models.PositiveIntegerField(null=True, blank=True, help_text="The model's own cap, in tokens.")
+    lane_until = models.DateTimeField(
+        null=True, blank=True, help_text="A pause ends by itself then; empty: by staff."
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The model's own cap, in tokens."
+    )
     context_tokens = models.PositiveIntegerField(null=True, blank=True)
     accepts_temperature = models.BooleanField(default=False)
-    request_options = models.JSONField(default=dict, blank=True, help_text="Sent with every request to this model.")
-    refused_fields = models.JSONField(default=list, blank=True, help_text="Request fields the model has refused.")
-    price_name = models.CharField(max_length=120, blank=True, help_text="Its id in genai-prices, when other than the name.")
+    request_options = models.JSONField(
+        default=dict, blank=True, help_text="Sent with every request to this model."
+    )
+    refused_fields = models.JSONField(
+        default=list, blank=True, help_text="Request fields the model has refused."
+    )
+    price_name = models.CharField(
+        max_length=120, blank=True, help_text="Its id in genai-prices, when other than the name."
+    )
     input_usd_per_mtok = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
     output_usd_per_mtok = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
 
@@ -154,7 +174,9 @@ class Limit(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["pool", "model", "what", "per_s"], name="limit_unique_per_model"),
             models.UniqueConstraint(
-                fields=["pool", "what", "per_s"], condition=Q(model__isnull=True), name="limit_unique_per_pool"
+                fields=["pool", "what", "per_s"],
+                condition=Q(model__isnull=True),
+                name="limit_unique_per_pool",
             ),
             models.CheckConstraint(condition=Q(amount__gte=1), name="limit_amount_positive"),
             models.CheckConstraint(
@@ -185,7 +207,9 @@ class ApiKey(models.Model):
         DISABLED = "disabled", "disabled by staff"
         UNREADABLE = "unreadable", "cannot be decrypted"
 
-    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Binds the ciphertext to this row.")
+    uid = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False, help_text="Binds the ciphertext to this row."
+    )
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="keys")
     pool = models.ForeignKey(LimitPool, on_delete=models.PROTECT, related_name="keys")
     label = models.CharField(max_length=80, blank=True)
@@ -193,7 +217,9 @@ class ApiKey(models.Model):
     environment_name = models.CharField(max_length=80, blank=True, help_text="The variable that holds it.")
     ciphertext = models.TextField(blank=True, editable=False)
     last4 = models.CharField(max_length=4, blank=True, editable=False)
-    fingerprint = models.CharField(max_length=64, editable=False, help_text="HMAC: a key entered twice is refused.")
+    fingerprint = models.CharField(
+        max_length=64, editable=False, help_text="HMAC: a key entered twice is refused."
+    )
     state = models.CharField(max_length=12, choices=State, default=State.ACTIVE)
     state_reason = models.CharField(max_length=300, blank=True)
     state_until = models.DateTimeField(null=True, blank=True)
@@ -269,5 +295,3 @@ class UsageBucket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bucket_at:%Y-%m-%d %H:%M} {self.model_id} {self.outcome}: {self.n_calls}"
-
-

@@ -85,7 +85,9 @@ class StubProvider:
             await asyncio.sleep(answer.delay_s)
         content = answer.body if answer.body is not None else _completion(answer, body["model"])
         text = content if isinstance(content, str) else json.dumps(content)
-        return web.Response(text=text, status=answer.status, headers=answer.headers, content_type="application/json")
+        return web.Response(
+            text=text, status=answer.status, headers=answer.headers, content_type="application/json"
+        )
 
 
 def _completion(answer: Answer, model: str) -> dict[str, Any]:
@@ -94,7 +96,11 @@ def _completion(answer: Answer, model: str) -> dict[str, Any]:
         "object": "chat.completion",
         "model": f"{model}-2026",
         "choices": [
-            {"index": 0, "finish_reason": answer.finish_reason, "message": {"role": "assistant", "content": answer.text}}
+            {
+                "index": 0,
+                "finish_reason": answer.finish_reason,
+                "message": {"role": "assistant", "content": answer.text},
+            }
         ],
         "usage": {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17},
     }

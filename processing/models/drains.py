@@ -29,7 +29,9 @@ class Drain(models.Model):
     worker = models.CharField(max_length=80, blank=True)
     host = models.CharField(max_length=120)
     pid = models.PositiveIntegerField()
-    is_careful = models.BooleanField(default=False, help_text="Asks one by one what has already cost workers their lives.")
+    is_careful = models.BooleanField(
+        default=False, help_text="Asks one by one what has already cost workers their lives."
+    )
     started_at = models.DateTimeField(db_default=Now())
     beat_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -37,7 +39,9 @@ class Drain(models.Model):
     error = models.CharField(max_length=500, blank=True)
     n_in_flight = models.PositiveIntegerField(default=0)
     n_calls = models.PositiveIntegerField(default=0)
-    lanes = models.JSONField(default=list, blank=True, help_text="What each lane waits for, at the last beat.")
+    lanes = models.JSONField(
+        default=list, blank=True, help_text="What each lane waits for, at the last beat."
+    )
 
     class Meta:
         ordering = ["-started_at"]

@@ -40,7 +40,9 @@ class PromptVersion(models.Model):
         ordering = ["prompt", "-number"]
         constraints = [
             models.UniqueConstraint(fields=["prompt", "number"], name="promptversion_unique_number"),
-            models.CheckConstraint(condition=Q(max_output_tokens__range=(16, 32_000)), name="promptversion_cap_range"),
+            models.CheckConstraint(
+                condition=Q(max_output_tokens__range=(16, 32_000)), name="promptversion_cap_range"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -28,11 +28,19 @@ class Run(models.Model):
         PROBE = "probe", "probe"
 
     kind = models.CharField(max_length=10, choices=Kind)
-    parent_run = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="child_runs")
-    priority = models.PositiveSmallIntegerField(default=5, validators=PRIORITY_VALIDATORS, help_text="10 is most urgent.")
+    parent_run = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="child_runs"
+    )
+    priority = models.PositiveSmallIntegerField(
+        default=5, validators=PRIORITY_VALIDATORS, help_text="10 is most urgent."
+    )
     strategy = models.CharField(max_length=40, default="all")
-    selection = models.JSONField(default=dict, blank=True, help_text="What was asked for when the run was made.")
-    excluded = models.JSONField(default=list, blank=True, help_text="Models that could not be used, with the reason.")
+    selection = models.JSONField(
+        default=dict, blank=True, help_text="What was asked for when the run was made."
+    )
+    excluded = models.JSONField(
+        default=list, blank=True, help_text="Models that could not be used, with the reason."
+    )
     prompt_versions = models.ManyToManyField(PromptVersion, related_name="runs")
     language_models = models.ManyToManyField(LanguageModel, related_name="runs")
     created_by = models.CharField(max_length=150, help_text="`client:NAME`, a staff user or `schedule:NAME`.")
@@ -45,7 +53,9 @@ class Run(models.Model):
     cancelled_by = models.CharField(max_length=150, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True, help_text="No question is open any more.")
     deadline_at = models.DateTimeField(help_text="What is open then fails as `expired`.")
-    drain_only = models.UUIDField(null=True, blank=True, help_text="Only this drain may ask it (an ultra-fast run).")
+    drain_only = models.UUIDField(
+        null=True, blank=True, help_text="Only this drain may ask it (an ultra-fast run)."
+    )
     # Written once, when the run is planned and when it ends; between the two its questions are counted.
     n_questions = models.PositiveIntegerField(null=True, blank=True)
     n_answered = models.PositiveIntegerField(default=0)
@@ -60,14 +70,23 @@ class Run(models.Model):
             models.CheckConstraint(condition=Q(priority__range=(1, 10)), name="run_priority_range"),
             models.CheckConstraint(
                 condition=Q(finished_at__isnull=True)
-                | Q(n_questions=F("n_answered") + F("n_failed") + F("n_declined") + F("n_skipped") + F("n_cancelled")),
+                | Q(
+                    n_questions=F("n_answered")
+                    + F("n_failed")
+                    + F("n_declined")
+                    + F("n_skipped")
+                    + F("n_cancelled")
+                ),
                 name="run_counts_add_up_at_the_end",
             ),
         ]
         indexes = [
             # claims and dispatch look at open runs only, most urgent first
             models.Index(
-                F("priority").desc(), F("id"), condition=Q(finished_at__isnull=True), name="run_open_by_priority"
+                F("priority").desc(),
+                F("id"),
+                condition=Q(finished_at__isnull=True),
+                name="run_open_by_priority",
             ),
         ]
 
@@ -91,15 +110,21 @@ class Question(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="questions", db_index=False)
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="questions", db_index=False)
-    prompt_version = models.ForeignKey(PromptVersion, on_delete=models.PROTECT, related_name="+", db_index=False)
+    prompt_version = models.ForeignKey(
+        PromptVersion, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="+", db_index=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
     reason = models.CharField(max_length=20, blank=True, help_text="Why it waits, or how it ended.")
     due_at = models.DateTimeField(db_default=Now(), help_text="Not asked before.")
     n_calls = models.PositiveSmallIntegerField(default=0, help_text="Calls made for it.")
-    n_tries = models.PositiveSmallIntegerField(default=0, help_text="Calls that count against the retry limit.")
+    n_tries = models.PositiveSmallIntegerField(
+        default=0, help_text="Calls that count against the retry limit."
+    )
     n_losses = models.PositiveSmallIntegerField(default=0, help_text="Calls whose worker died.")
-    cap_factor = models.PositiveSmallIntegerField(default=1, help_text="Output cap multiplier after a truncated answer.")
+    cap_factor = models.PositiveSmallIntegerField(
+        default=1, help_text="Output cap multiplier after a truncated answer."
+    )
     drain = models.UUIDField(null=True, blank=True)
     claim_no = models.PositiveIntegerField(default=0)
     answer = models.OneToOneField(
@@ -123,7 +148,9 @@ class Question(models.Model):
         indexes = [
             # processing.claims: the next question of a lane within a run
             models.Index(
-                fields=["run", "model", "due_at", "id"], condition=Q(status="waiting"), name="question_claim_order"
+                fields=["run", "model", "due_at", "id"],
+                condition=Q(status="waiting"),
+                name="question_claim_order",
             ),
             # processing.reclaim: what a dead drain owned; processing.closing: is anything open
             models.Index(fields=["drain"], condition=Q(status="in_flight"), name="question_in_flight"),
@@ -133,7 +160,9 @@ class Question(models.Model):
             models.Index(fields=["run", "status", "id"], name="question_by_status"),
             # selectors.runs: answers per minute of a lane
             models.Index(
-                fields=["run", "model", "finished_at"], condition=Q(finished_at__isnull=False), name="question_finished"
+                fields=["run", "model", "finished_at"],
+                condition=Q(finished_at__isnull=False),
+                name="question_finished",
             ),
         ]
 
@@ -171,7 +200,9 @@ class Attempt(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(text__isnull=True) | ~Q(text=""), name="attempt_text_never_empty"),
+            models.CheckConstraint(
+                condition=Q(text__isnull=True) | ~Q(text=""), name="attempt_text_never_empty"
+            ),
             models.CheckConstraint(
                 condition=~Q(outcome="answered") | Q(text__isnull=False) | Q(text_pruned_at__isnull=False),
                 name="attempt_answered_has_text",

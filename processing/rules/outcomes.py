@@ -78,7 +78,9 @@ def next_step(
     if outcome in _DECLINED:
         return NextStep(Verdict.DECLINED)
     if outcome is Outcome.RATE_LIMITED:
-        return NextStep(Verdict.AGAIN, _given_or_backoff(retry_after_s, 0, chance), uses_try=False, cap_factor=cap_factor)
+        return NextStep(
+            Verdict.AGAIN, _given_or_backoff(retry_after_s, 0, chance), uses_try=False, cap_factor=cap_factor
+        )
     if outcome in _BLAMES_KEY_OR_LANE:
         return NextStep(Verdict.AGAIN, _BLAMED_WAIT_S, uses_try=False, cap_factor=cap_factor)
     if outcome is Outcome.BAD_REQUEST and is_mendable and n_tries + 1 < retry_limit:
@@ -86,7 +88,9 @@ def next_step(
     if outcome in _FINAL:
         return NextStep(Verdict.FAILED)
     if outcome in _TRANSIENT:
-        return _again_or_failed(n_tries, retry_limit, _given_or_backoff(retry_after_s, n_tries, chance), cap_factor)
+        return _again_or_failed(
+            n_tries, retry_limit, _given_or_backoff(retry_after_s, n_tries, chance), cap_factor
+        )
     # Empty, or truncated before any text: once more, with more room (thinking may have eaten the cap).
     return _again_or_failed(n_tries, min(retry_limit, 2), 0.0, LARGER_CAP_FACTOR)
 

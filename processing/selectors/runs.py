@@ -5,10 +5,11 @@ carries its final counts. Nothing is estimated here but the time left, and that 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Case, Count, F, QuerySet, Sum, Value, When
 
@@ -64,7 +65,9 @@ def coverages_for(runs: Iterable[Run]) -> dict[int, Coverage]:
         rows = Question.objects.filter(run__in=open_ids).order_by().values_list("run_id", "status")
         for run_id, status, n in rows.annotate(n=Count("id")):
             counts[run_id][status] = n
-    return {run.pk: _stored_coverage(run) if run.finished_at else _counted(run, counts[run.pk]) for run in runs}
+    return {
+        run.pk: _stored_coverage(run) if run.finished_at else _counted(run, counts[run.pk]) for run in runs
+    }
 
 
 def coverage_for(run: Run) -> Coverage:
@@ -102,14 +105,18 @@ def figures_for(runs: Iterable[Run]) -> dict[int, RunFigures]:
     """Return run id → calls, tokens and cost, by one query."""
     ids = [run.pk for run in runs]
     sums = RunUsage.objects.filter(run__in=ids).order_by().values("run_id")
-    rows = {row["run_id"]: row for row in sums.annotate(**{f"{name}_sum": Sum(name) for name in _SUMMED})}
+    rows: dict[int, Mapping[str, Any]] = {
+        row["run_id"]: row for row in sums.annotate(**{f"{name}_sum": Sum(name) for name in _SUMMED})
+    }
     return {run_id: _figures(rows.get(run_id, {})) for run_id in ids}
 
 
 def lanes_for(run: Run) -> list[LaneView]:
     """Return one view per model of the run, by name."""
     counts: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    rows = Question.objects.filter(run=run).order_by().values_list("model_id", "status").annotate(n=Count("id"))
+    rows = (
+        Question.objects.filter(run=run).order_by().values_list("model_id", "status").annotate(n=Count("id"))
+    )
     for model_id, status, n in rows:
         counts[model_id][status] = n
     pace = _answers_per_minute(run)
@@ -119,7 +126,9 @@ def lanes_for(run: Run) -> list[LaneView]:
     lanes = []
     for model in models:
         coverage = _coverage(sum(counts[model.pk].values()) if run.planned_at else None, counts[model.pk])
-        waiting_for = _waiting_for(run, blocked.get(model.pk, ""), naps.get(model.pk)) if coverage.open else ""
+        waiting_for = (
+            _waiting_for(run, blocked.get(model.pk, ""), naps.get(model.pk)) if coverage.open else ""
+        )
         lanes.append(LaneView(model, coverage, pace.get(model.pk), waiting_for, model.lane_until))
     return lanes
 
@@ -147,12 +156,15 @@ def lane_name(lane: LaneView) -> str:
 _SUMMED = ("cost_usd", "n_unpriced", "n_calls", "n_lost", "input_tokens", "output_tokens")
 
 
-def _figures(row: dict[str, object]) -> RunFigures:
-    return RunFigures(**{name: row.get(f"{name}_sum") or (Decimal(0) if name == "cost_usd" else 0) for name in _SUMMED})  # type: ignore[arg-type]
+def _figures(row: Mapping[str, Any]) -> RunFigures:
+    sums: dict[str, Any] = {name: row.get(f"{name}_sum") or 0 for name in _SUMMED}
+    return RunFigures(**sums | {"cost_usd": Decimal(sums["cost_usd"])})
 
 
 def _stored_coverage(run: Run) -> Coverage:
-    return Coverage(run.n_questions, run.n_answered, run.n_failed, run.n_declined, run.n_skipped, run.n_cancelled)
+    return Coverage(
+        run.n_questions, run.n_answered, run.n_failed, run.n_declined, run.n_skipped, run.n_cancelled
+    )
 
 
 def _counted(run: Run, counts: dict[str, int]) -> Coverage:
@@ -187,4 +199,3 @@ def _waiting_for(run: Run, blocked: str, nap: str | None) -> str:
     if run.paused_at:
         return run.pause_reason or "the run is paused"
     return blocked or ("a worker" if nap is None else nap)
-

@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, QuerySet, Sum
 from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
@@ -39,7 +39,10 @@ def queue_figures() -> dict[str, Any]:
         "waiting": waiting.count(),
         "in_flight": Question.objects.filter(status=Question.Status.IN_FLIGHT).count(),
         "waiting_for_limit": sum(
-            1 for drain in drains for lane in drain.lanes if lane["waiting_for"] in ("its rate limit", "calls in flight")
+            1
+            for drain in drains
+            for lane in drain.lanes
+            if lane["waiting_for"] in ("its rate limit", "calls in flight")
         ),
         "workers": _workers(),
         "drains": len(drains),
@@ -52,13 +55,17 @@ def queue_figures() -> dict[str, Any]:
 
 def _domains() -> dict[str, int]:
     counts = domains_by_status()
-    named = {status.value: counts.get(status.value, 0) for status in DomainStatus if status is not DomainStatus.IDLE}
+    named = {
+        status.value: counts.get(status.value, 0)
+        for status in DomainStatus
+        if status is not DomainStatus.IDLE
+    }
     return {"total": sum(counts.values()), **named}
 
 
 def _runs() -> dict[str, int]:
-    rows = with_status(Run.objects.all()).order_by().values_list("status_name").annotate(n=Count("id"))
-    counts = dict(rows)
+    runs: QuerySet[Any] = with_status(Run.objects.all()).order_by()
+    counts = dict(runs.values_list("status_name").annotate(n=Count("id")))
     return {status.value: counts.get(status.value, 0) for status in RunStatus}
 
 

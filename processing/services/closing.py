@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Exists, F, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from processing.models import Domain, Question, Run
@@ -24,7 +24,9 @@ def open_questions() -> QuerySet[Question]:
 def runs_close(run_ids: Iterable[int]) -> list[int]:
     """Close each of these runs that has no open question and return those closed by this call."""
     candidates = Run.objects.filter(pk__in=list(run_ids), finished_at__isnull=True, planned_at__isnull=False)
-    ready = candidates.exclude(Exists(open_questions().filter(run=OuterRef("pk"), run__cancelled_at__isnull=True)))
+    ready = candidates.exclude(
+        Exists(open_questions().filter(run=OuterRef("pk"), run__cancelled_at__isnull=True))
+    )
     return [run_id for run_id in ready.values_list("pk", flat=True) if run_close(run_id)]
 
 
@@ -61,7 +63,8 @@ def runs_expire() -> int:
 
 def _final_counts(counts: dict[str, int]) -> dict[str, int]:
     return {
-        f"n_{status}": counts.get(status, 0) for status in ("answered", "failed", "declined", "skipped", "cancelled")
+        f"n_{status}": counts.get(status, 0)
+        for status in ("answered", "failed", "declined", "skipped", "cancelled")
     }
 
 
@@ -73,11 +76,12 @@ def _domains_release(run: Run) -> None:
         return
     shortest = (
         Domain.cohorts.through.objects.filter(domain=OuterRef("pk"), cohort__refresh_after_days__isnull=False)
-        .values("domain")
-        .annotate(days=Min("cohort__refresh_after_days"))
-        .values("days")
+        .order_by("cohort__refresh_after_days")
+        .values("cohort__refresh_after_days")[:1]
     )
-    held = held.annotate(days=Coalesce(F("refresh_after_days"), Subquery(shortest), settings.REFRESH_AFTER_DAYS))
+    held = held.annotate(
+        days=Coalesce(F("refresh_after_days"), Subquery(shortest), settings.REFRESH_AFTER_DAYS)
+    )
     held.filter(days__isnull=True).update(open_run=None, due_at=None)
     for days in list(held.values_list("days", flat=True).distinct().order_by()):
         held.filter(days=days).update(open_run=None, due_at=Now() + timedelta(days=days))

@@ -14,7 +14,9 @@ def leader_acquire(role: str, *, holder: str) -> bool:
     """Take or renew the lead of `role` for 15 s; False when another holds it."""
     Leader.objects.get_or_create(role=role)
     free_or_ours = Q(holder=holder) | Q(holder="") | Q(expires_at__lte=Now())
-    return bool(Leader.objects.filter(free_or_ours, role=role).update(holder=holder, expires_at=Now() + LEASE))
+    return bool(
+        Leader.objects.filter(free_or_ours, role=role).update(holder=holder, expires_at=Now() + LEASE)
+    )
 
 
 def leader_acted(role: str, *, holder: str) -> None:

@@ -28,7 +28,9 @@ def pending_domains(*, cohorts: Sequence[str] | None = None) -> QuerySet[Domain]
     pending = Domain.objects.filter(pending_filter())
     if cohorts is None:
         return pending
-    return pending.filter(pk__in=Domain.cohorts.through.objects.filter(cohort__name__in=cohorts).values("domain_id"))
+    return pending.filter(
+        pk__in=Domain.cohorts.through.objects.filter(cohort__name__in=cohorts).values("domain_id")
+    )
 
 
 def domains_claim(run: Run, domains: QuerySet[Domain], *, n_at_most: int | None) -> int:
@@ -65,7 +67,11 @@ def domains_join(run: Run, domains: QuerySet[Domain]) -> None:
 
 
 def questions_plan(
-    run: Run, domains: QuerySet[Domain], *, prompt_versions: Sequence[PromptVersion], models: Sequence[LanguageModel]
+    run: Run,
+    domains: QuerySet[Domain],
+    *,
+    prompt_versions: Sequence[PromptVersion],
+    models: Sequence[LanguageModel],
 ) -> int:
     """Write one waiting question per domain × prompt version × model and return how many."""
     pick, parameters = domains.order_by().values("pk").query.sql_with_params()
@@ -86,4 +92,3 @@ def questions_plan(
 
 def _marks(rows: Sequence[object]) -> str:
     return ", ".join(["%s"] * len(rows))
-

@@ -1,4 +1,4 @@
-"""Taking back what dead drains held: each call that may have been made becomes a `lost` attempt, its question waits again.
+"""Taking back what dead drains held: a call that may have been made becomes a `lost` attempt, its question waits.
 
 Run by the scheduler only. From its second loss on a question is asked alone (a careful drain); after three
 losses there it has failed as `poison`: whatever it does to workers, it does not do it for ever.
@@ -32,7 +32,12 @@ def dead_drains_reclaim() -> int:
         # conditional, so that a drain that beats at this very moment is left alone
         if silent.filter(pk=drain.pk).update(ended_at=Now(), end=Drain.End.DEAD, n_in_flight=0):
             logger.warning("drain %s (%s, pid %d) is dead: no beat for 20 s", drain.pk, drain.host, drain.pid)
-    owners = Question.objects.filter(status=Question.Status.IN_FLIGHT).order_by().values_list("drain", flat=True).distinct()
+    owners = (
+        Question.objects.filter(status=Question.Status.IN_FLIGHT)
+        .order_by()
+        .values_list("drain", flat=True)
+        .distinct()
+    )
     gone = Drain.objects.filter(pk__in=list(owners), ended_at__isnull=False).values_list("pk", flat=True)
     return sum(drain_reclaim(drain) for drain in list(gone))
 
@@ -59,7 +64,9 @@ def _batch_reclaim(drain: uuid.UUID) -> int:
             return 0
         attempts_insert([_lost_attempt(drain, question_id, claim_no) for question_id, claim_no, *_ in held])
         ids = [question_id for question_id, *_ in held]
-        poisoned = [question_id for question_id, _, n_losses, _, _ in held if n_losses + 1 >= POISON_AFTER_LOSSES]
+        poisoned = [
+            question_id for question_id, _, n_losses, _, _ in held if n_losses + 1 >= POISON_AFTER_LOSSES
+        ]
         lost = Counter((run_id, model_id) for *_, run_id, model_id in held)
         run_usage_add(drain, {lane: _NO_USAGE | {"n_calls": n, "n_lost": n} for lane, n in lost.items()})
         owned = Question.objects.filter(drain=drain, status=Question.Status.IN_FLIGHT)

@@ -15,7 +15,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from processing.claims import Claim
 from processing.clock import sql_now_plus
@@ -82,7 +81,9 @@ def results_record(drain: uuid.UUID, results: Sequence[Result]) -> Recorded:
         changed = _questions_update(drain, results, booked)
         _run_usage_add(drain, results, booked)
         _usage_add(drain, results, booked)
-    ended = {r.claim.run_id for r in results if changed.get(r.claim.question_id, Verdict.AGAIN) != Verdict.AGAIN}
+    ended = {
+        r.claim.run_id for r in results if changed.get(r.claim.question_id, Verdict.AGAIN) != Verdict.AGAIN
+    }
     return Recorded(len(booked), ended)
 
 
@@ -100,8 +101,8 @@ def attempts_insert(rows: Sequence[Mapping[str, Any]]) -> dict[uuid.UUID, Booked
     An attempt that is there already is left alone, except one marked `lost`: the call came back after all, so
     its row becomes what it really was, marked `is_late`.
     """
-    columns = [name for name in _ATTEMPT_COLUMNS if name not in ("created_at",)]
-    fields = [Attempt._meta.get_field(name) for name in columns]
+    columns = [name for name in _ATTEMPT_COLUMNS if name != "created_at"]
+    fields = [_ATTEMPT_FIELDS[name] for name in columns]
     values = [
         field.get_db_prep_save(row.get(name, field.get_default()), connection)
         for row in rows
@@ -122,7 +123,8 @@ def attempts_insert(rows: Sequence[Mapping[str, Any]]) -> dict[uuid.UUID, Booked
         return {uuid.UUID(str(key)): Booked(pk, bool(is_late)) for key, pk, is_late in cursor.fetchall()}
 
 
-_ATTEMPT_COLUMNS = [field.attname for field in Attempt._meta.concrete_fields if not field.primary_key]
+_ATTEMPT_FIELDS = {field.attname: field for field in Attempt._meta.concrete_fields if not field.primary_key}
+_ATTEMPT_COLUMNS = list(_ATTEMPT_FIELDS)
 
 
 def _attempt_values(drain: uuid.UUID, result: Result) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def _questions_update(
     drain: uuid.UUID, results: Sequence[Result], booked: Mapping[uuid.UUID, Booked]
 ) -> dict[int, Verdict]:
     """Move each question on, where this drain still owns it; return question id → verdict of those moved."""
-    rows: list[object] = []
+    rows: list[Any] = []
     verdicts: dict[int, Verdict] = {}
     for result in sorted(results, key=lambda r: r.claim.question_id):
         step = result.next_step
@@ -199,7 +201,10 @@ def run_usage_add(drain: uuid.UUID, rows: Mapping[tuple[int, int], Mapping[str, 
     """Add to what a drain used, by (run id, model id); each row names all of `RUN_USAGE_SUMS`."""
     counters_add(
         RunUsage,
-        [{"run_id": run_id, "model_id": model_id, "drain": drain, **row} for (run_id, model_id), row in rows.items()],
+        [
+            {"run_id": run_id, "model_id": model_id, "drain": drain, **row}
+            for (run_id, model_id), row in rows.items()
+        ],
         unique=["run_id", "model_id", "drain"],
         summed=RUN_USAGE_SUMS,
     )
@@ -230,7 +235,9 @@ def _usage_add(drain: uuid.UUID, results: Sequence[Result], booked: Mapping[uuid
     groups: dict[tuple[int, int, int, str], list[Result]] = defaultdict(list)
     for result in results:
         if result.claim.attempt_id in booked and result.key_id is not None:
-            groups[result.provider_id, result.claim.model_id, result.key_id, str(result.outcome)].append(result)
+            groups[result.provider_id, result.claim.model_id, result.key_id, str(result.outcome)].append(
+                result
+            )
     usage_add([_usage_row(minute, drain, group) for group in groups.values()])
 
 

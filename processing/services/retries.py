@@ -16,7 +16,9 @@ def domain_retry(domain: Domain, *, actor: str, only: str = "failed", priority: 
     """
     selection = _last_selection(domain)
     if selection is None:
-        raise NeverAsked(f"{domain.name} was never asked, so there is nothing to repeat: start a run instead.")
+        raise NeverAsked(
+            f"{domain.name} was never asked, so there is nothing to repeat: start a run instead."
+        )
     newest = _newest_results(domain, selection)
     wanted = [cell for cell, status in newest.items() if only == "all" or status not in _HAS_RESULT]
     if not wanted:
@@ -25,7 +27,8 @@ def domain_retry(domain: Domain, *, actor: str, only: str = "failed", priority: 
     free = [cell for cell in wanted if cell not in open_cells]
     if not free:
         raise AlreadyProcessing(
-            f"All of it is being asked already, in run {open_cells[wanted[0]]}.", extra={"run": open_cells[wanted[0]]}
+            f"All of it is being asked already, in run {open_cells[wanted[0]]}.",
+            extra={"run": open_cells[wanted[0]]},
         )
     return cells_run_create(actor=actor, cells=free, priority=priority, parent_run=selection)
 
@@ -35,9 +38,11 @@ _HAS_RESULT = {Question.Status.ANSWERED, Question.Status.SKIPPED}
 
 def _last_selection(domain: Domain) -> Run | None:
     """Return the newest run that chose prompts and models for the domain: not a retry, not a probe."""
-    asked = Question.objects.filter(domain=domain, run__parent_run__isnull=True).exclude(run__kind=Run.Kind.PROBE)
+    asked = Question.objects.filter(domain=domain, run__parent_run__isnull=True).exclude(
+        run__kind=Run.Kind.PROBE
+    )
     newest = asked.order_by("-run_id").values_list("run_id", flat=True).first()
-    return Run.objects.filter(pk=newest).first()
+    return Run.objects.get(pk=newest) if newest else None
 
 
 def _newest_results(domain: Domain, selection: Run) -> dict[Cell, str]:

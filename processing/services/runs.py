@@ -35,9 +35,15 @@ def pending_run_create(
     Raises `Invalid`, `NoModels`, `NoPrompts`, `TooManyQuestions`; then nothing was taken.
     """
     choice = _choose(prompts, models, providers)
-    selection = {"pending": True, "batch_size": batch_size, "cohorts": list(cohorts) if cohorts is not None else None}
+    selection = {
+        "pending": True,
+        "batch_size": batch_size,
+        "cohorts": list(cohorts) if cohorts is not None else None,
+    }
     with transaction.atomic():
-        run = _run_insert(choice, actor=actor, kind=kind, priority=priority, selection=selection, drain_only=drain_only)
+        run = _run_insert(
+            choice, actor=actor, kind=kind, priority=priority, selection=selection, drain_only=drain_only
+        )
         taken = planning.domains_claim(run, planning.pending_domains(cohorts=cohorts), n_at_most=batch_size)
         if not taken:
             transaction.set_rollback(True)
@@ -72,14 +78,21 @@ def run_create(
         )  # fmt: skip
         n_domains = domains.count()
         if not n_domains:
-            raise Invalid("No domain to ask.", fields={"domains": ["None of them exists, or all are archived."]})
+            raise Invalid(
+                "No domain to ask.", fields={"domains": ["None of them exists, or all are archived."]}
+            )
         planning.domains_join(run, domains)
         _questions_write(run, domains, choice, n_domains=n_domains)
     return run
 
 
 def cells_run_create(
-    *, actor: str, cells: Sequence[tuple[int, int, int]], priority: int, parent_run: Run, kind: str = Run.Kind.RETRY
+    *,
+    actor: str,
+    cells: Sequence[tuple[int, int, int]],
+    priority: int,
+    parent_run: Run,
+    kind: str = Run.Kind.RETRY,
 ) -> Run:
     """Ask single cells `(domain id, prompt version id, model id)` in a run of their own."""
     versions = list(PromptVersion.objects.filter(pk__in={cell[1] for cell in cells}))
@@ -91,7 +104,8 @@ def cells_run_create(
         )  # fmt: skip
         planning.domains_join(run, Domain.objects.filter(pk__in={cell[0] for cell in cells}))
         Question.objects.bulk_create(
-            [Question(run=run, domain_id=d, prompt_version_id=p, model_id=m) for d, p, m in cells], batch_size=500
+            [Question(run=run, domain_id=d, prompt_version_id=p, model_id=m) for d, p, m in cells],
+            batch_size=500,
         )
         _planned(run, len(cells))
     return run
@@ -118,7 +132,9 @@ def run_cancel(run: Run, *, actor: str) -> None:
     Its domains are pending again once the last call in flight has come back. Cancelling twice changes nothing.
     """
     if not _open(run).filter(cancelled_at__isnull=True).update(cancelled_at=Now(), cancelled_by=actor):
-        _raise_unless(Run.objects.filter(pk=run.pk, cancelled_at__isnull=False).exists(), "The run has ended already.")
+        _raise_unless(
+            Run.objects.filter(pk=run.pk, cancelled_at__isnull=False).exists(), "The run has ended already."
+        )
         return
     Question.objects.filter(run=run, status=Question.Status.WAITING).update(
         status=Question.Status.CANCELLED, reason="cancelled", finished_at=Now()
@@ -133,7 +149,9 @@ def run_retry_failed(run: Run, *, actor: str) -> int:
     """
     del actor
     with transaction.atomic():
-        _raise_unless(not Run.objects.filter(pk=run.pk, cancelled_at__isnull=False).exists(), "The run was cancelled.")
+        _raise_unless(
+            not Run.objects.filter(pk=run.pk, cancelled_at__isnull=False).exists(), "The run was cancelled."
+        )
         failed = Question.objects.filter(run=run, status=Question.Status.FAILED)
         domains = Domain.objects.filter(pk__in=failed.values("domain"))
         planning.domains_join(run, domains)
@@ -168,10 +186,18 @@ def _choose(prompts: Names, models: Names, providers: Names) -> _Choice:
 def _run_insert(
     choice: _Choice, *, actor: str, kind: str, priority: int, selection: dict[str, Any], **fields: Any
 ) -> Run:
-    selection |= {"prompts": [str(v) for v in choice.versions], "models": [model_name(m) for m in choice.models]}
+    selection |= {
+        "prompts": [str(v) for v in choice.versions],
+        "models": [model_name(m) for m in choice.models],
+    }
     fields["deadline_at"] = fields.get("deadline_at") or Now() + DEFAULT_DEADLINE
     run = Run.objects.create(
-        created_by=actor, kind=kind, priority=priority, selection=selection, excluded=choice.excluded, **fields
+        created_by=actor,
+        kind=kind,
+        priority=priority,
+        selection=selection,
+        excluded=choice.excluded,
+        **fields,
     )
     run.prompt_versions.set(choice.versions)
     run.language_models.set(choice.models)
@@ -203,4 +229,3 @@ def _open(run: Run) -> QuerySet[Run]:
 def _raise_unless(is_fine: bool, message: str) -> None:
     if not is_fine:
         raise WrongState(message)
-

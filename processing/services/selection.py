@@ -30,12 +30,16 @@ def prompt_versions_choose(prompts: Names = None) -> list[PromptVersion]:
     if prompts is None:
         chosen = list(_current_versions(active.filter(is_default=True)))
         if not chosen:
-            raise NoPrompts("No prompt is marked as default. Name the prompts, or mark one as default in the admin.")
+            raise NoPrompts(
+                "No prompt is marked as default. Name the prompts, or mark one as default in the admin."
+            )
         return chosen
     chosen = list(_current_versions(active.filter(name__in=[str(name) for name in prompts])))
     unknown = sorted({str(name) for name in prompts} - {version.prompt.name for version in chosen})
     if unknown:
-        raise Invalid("Unknown prompts.", fields={"prompts": [f"There is no prompt {name!r}." for name in unknown]})
+        raise Invalid(
+            "Unknown prompts.", fields={"prompts": [f"There is no prompt {name!r}." for name in unknown]}
+        )
     if not chosen:
         raise NoPrompts("The list of prompts is empty: name at least one, or leave it out for the defaults.")
     return chosen
@@ -55,7 +59,9 @@ def models_choose(models: Names = None, providers: Names = None) -> ModelChoice:
     chosen = _named_models(candidates, models or []) if named else list(candidates.filter(is_default=True))
     reasons = blocked_reasons([model.pk for model in chosen])
     usable = [model for model in chosen if not reasons.get(model.pk)]
-    excluded = [{"model": model_name(model), "reason": reasons[model.pk]} for model in chosen if reasons.get(model.pk)]
+    excluded = [
+        {"model": model_name(model), "reason": reasons[model.pk]} for model in chosen if reasons.get(model.pk)
+    ]
     if not usable:
         raise NoModels(_what_is_missing(excluded), extra={"excluded": excluded})
     return ModelChoice(usable, excluded)
@@ -81,7 +87,11 @@ def _known_providers_only(providers: Sequence[str | int]) -> None:
     if unknown:
         raise Invalid(
             "Unknown providers.",
-            fields={"providers": [f"There is no provider {name!r}; known: {', '.join(sorted(known))}." for name in unknown]},
+            fields={
+                "providers": [
+                    f"There is no provider {name!r}; known: {', '.join(sorted(known))}." for name in unknown
+                ]
+            },
         )
 
 

@@ -107,7 +107,12 @@ def ago(at: datetime | None) -> SafeString:
     if at is None:
         return SafeString(DASH)
     now = timezone.now()
-    words = f"{timesince(at, now, depth=1)} ago" if at <= now else f"in {timesince(now, at, depth=1)}"
+    if abs((now - at).total_seconds()) < 60:
+        words = "just now" if at <= now else "in a moment"
+    elif at < now:
+        words = f"{timesince(at, now, depth=1)} ago"
+    else:
+        words = f"in {timesince(now, at, depth=1)}"
     exact = at.strftime("%Y-%m-%d %H:%M:%S UTC")
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words)
 

@@ -93,11 +93,11 @@ class ApiKeyAdmin(ProvidersAdmin[ApiKey]):
     list_display = (
         "name_shown",
         "provider",
-        "pool",
-        "source",
         "state_shown",
         "last_ok_shown",
         "last_error_shown",
+        "pool_shown",
+        "source",
     )
     list_filter = ("state", "source", "provider")
     list_select_related = ("provider", "pool__provider")
@@ -176,6 +176,10 @@ class ApiKeyAdmin(ProvidersAdmin[ApiKey]):
     @admin.display(description="key", ordering="label")
     def name_shown(self, key: ApiKey) -> str:
         return f"{key.label or 'key'}{f' …{key.last4}' if key.last4 else ''}"
+
+    @admin.display(description="pool")
+    def pool_shown(self, key: ApiKey) -> str:
+        return key.pool.name
 
     @admin.display(description="key")
     def secret_shown(self, key: ApiKey) -> str:

@@ -16,7 +16,7 @@ from providers.services import lane_activate, lane_pause, refusals_forget
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(ProvidersAdmin[LanguageModel]):
-    list_display = ("name", "provider", "tier", "is_default", "lane_shown", "asked_shown")
+    list_display = ("name", "provider", "asked_shown", "is_default", "tier")
     list_filter = ("provider", "lane", "is_default", "tier")
     list_select_related = ("provider",)
     search_fields = ("name", "provider__name")
@@ -64,7 +64,12 @@ class LanguageModelAdmin(ProvidersAdmin[LanguageModel]):
     @admin.display(description="can be asked now")
     def asked_shown(self, model: LanguageModel) -> SafeString:
         blocked: str = model.blocked  # type: ignore[attr-defined]
-        return SafeString("yes") if not blocked else format_html("no: {}", blocked)
+        until = format_html(", until {}", ago(model.lane_until)) if model.lane_until and blocked else ""
+        return (
+            badge("active", "yes")
+            if not blocked
+            else format_html("{} {}{}", badge("off", "no"), blocked, until)
+        )
 
     @admin.action(permissions=["change"], description="Pause: ask nothing until activated")
     def pause(self, request: HttpRequest, queryset: QuerySet[LanguageModel]) -> None:

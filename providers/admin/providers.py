@@ -12,7 +12,7 @@ from providers.admin.base import ProvidersAdmin, ago, badge, link
 from providers.environment import is_base_url
 from providers.models import ApiKey, LanguageModel, LimitPool, Provider
 from providers.protocols import protocol_is_built
-from providers.selectors import providers_at_a_glance, usable_counts
+from providers.selectors import provider_can_answer, providers_at_a_glance, usable_counts
 
 # Where keys are sent, and how: who may change these could have all keys sent to a host of their own.
 SENSITIVE_FIELDS = ("base_url", "chat_path", "auth_style", "extra_headers", "key_check", "env_prefix")
@@ -67,15 +67,7 @@ def base_url_check(text: str) -> None:
 
 @admin.register(Provider)
 class ProviderAdmin(ProvidersAdmin[Provider]):
-    list_display = (
-        "label",
-        "state_shown",
-        "keys_shown",
-        "last_ok_shown",
-        "protocol",
-        "base_url",
-        "is_enabled",
-    )
+    list_display = ("label", "state_shown", "keys_shown", "last_ok_shown", "is_enabled", "protocol")
     list_filter = ("is_enabled", "service", "protocol")
     search_fields = ("name", "label")
     inlines = (ModelInline, PoolInline, KeyInline)
@@ -129,7 +121,8 @@ class ProviderAdmin(ProvidersAdmin[Provider]):
 
     @admin.display(description="usable keys")
     def keys_shown(self, provider: Provider) -> SafeString:
-        text = f"{_n_usable(provider)} of {_figure(provider, 'n_keys')}"
+        n_usable = _n_usable(provider) if provider_can_answer(provider) else 0
+        text = f"{n_usable} of {_figure(provider, 'n_keys')}"
         return link("providers_apikey_changelist", text, query=f"?provider__id__exact={provider.pk}")
 
     @admin.display(description="last success")

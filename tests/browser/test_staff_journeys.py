@@ -123,6 +123,7 @@ def test_run_page_follows_the_work_without_a_reload(staff_page: Page) -> None:
     run.questions.update(status="failed", reason="timeout", finished_at=timezone.now())
 
     expect(page.get_by_text("1 failed", exact=True)).to_be_visible(timeout=12_000)
+    expect(page.get_by_role("button", name="Retry failed")).to_be_visible()
 
 
 @pytest.mark.parametrize("address", [

@@ -7,8 +7,18 @@ import pytest
 
 from processing.drain import DrainLoop, DrainPlan
 from processing.models import Attempt, Drain, Question, Run, RunUsage
-from providers.models import ApiKey, LanguageModel, UsageBucket
-from tests.factories import make_domain, make_key, make_limit, make_model, make_prompt_version, make_provider, make_run
+from providers.models import ApiKey, LanguageModel, Provider, UsageBucket
+from providers.rules.secret import Secret
+from providers.services import key_create
+from tests.factories import (
+    make_domain,
+    make_key,
+    make_limit,
+    make_model,
+    make_prompt_version,
+    make_provider,
+    make_run,
+)
 from tests.stub_provider import Answer, Call, StubProvider, stub_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,6 +63,8 @@ def test_domain_is_free_and_due_in_a_week_after_its_run() -> None:
     domain = run.questions.get().domain
     assert domain.open_run_id is None
     assert (domain.n_cells, domain.n_answered_cells, domain.selection_run_id) == (1, 1, run.pk)
+    assert domain.due_at is not None
+    assert domain.last_answered_at is not None
     assert 6.9 < (domain.due_at - domain.last_answered_at).total_seconds() / 86_400 < 7.1
 
 
@@ -78,7 +90,10 @@ def test_overload_is_tried_again_and_then_answered() -> None:
 
     run.refresh_from_db()
     assert run.n_answered == 1
-    assert list(Attempt.objects.order_by("id").values_list("outcome", flat=True)) == ["overloaded", "answered"]
+    assert list(Attempt.objects.order_by("id").values_list("outcome", flat=True)) == [
+        "overloaded",
+        "answered",
+    ]
 
 
 def test_overload_that_stays_fails_after_three_tries() -> None:
@@ -103,7 +118,9 @@ def test_truncated_answer_is_asked_once_more_with_a_larger_cap_and_then_kept() -
 def test_refused_key_leaves_service_and_the_other_key_answers() -> None:
     def script(call: Call, number: int) -> Answer:
         if call.key != "good":
-            return Answer(status=401, body={"error": {"code": "invalid_api_key", "message": "Incorrect API key"}})
+            return Answer(
+                status=401, body={"error": {"code": "invalid_api_key", "message": "Incorrect API key"}}
+            )
         return Answer()
 
     with stub_provider(script) as stub:
@@ -119,17 +136,16 @@ def test_refused_key_leaves_service_and_the_other_key_answers() -> None:
     assert good.state == ApiKey.State.ACTIVE
 
 
-def make_staff_key(provider: object, secret: str) -> ApiKey:
-    from providers.rules.secret import Secret
-    from providers.services import key_create
-
+def make_staff_key(provider: Provider, secret: str) -> ApiKey:
     return key_create(provider=provider, secret=Secret(secret), label=secret, pool=None, actor="tests")
 
 
 def test_rate_limited_question_waits_as_told_and_uses_no_try() -> None:
     def script(call: Call, number: int) -> Answer:
         limited = {"error": {"code": "rate_limit_exceeded", "message": "slow down"}}
-        return Answer(status=429, body=limited, headers={"retry-after-ms": "700"}) if number <= 4 else Answer()
+        return (
+            Answer(status=429, body=limited, headers={"retry-after-ms": "700"}) if number <= 4 else Answer()
+        )
 
     with stub_provider(script) as stub:
         run = make_run_of(make_lane(stub), n_domains=1)
@@ -156,10 +172,20 @@ def test_limit_of_calls_at_once_is_kept() -> None:
 def test_question_that_cost_two_workers_is_left_to_a_careful_drain() -> None:
     with stub_provider() as stub:
         run = make_run_of(make_lane(stub), n_domains=2)
-        Question.objects.filter(pk=run.questions.first().pk).update(n_losses=2)
+        Question.objects.filter(pk=run.questions.earliest("pk").pk).update(n_losses=2)
 
         drain()
         n_after_normal = len(stub.calls)
         drain(careful=True)
 
     assert (n_after_normal, len(stub.calls)) == (1, 2)
+
+
+def test_second_drain_for_little_work_ends_at_once() -> None:
+    with stub_provider() as stub:
+        make_run_of(make_lane(stub), n_domains=3)
+        Drain.objects.create(queue="default", host="elsewhere", pid=1)
+
+        end = drain()
+
+    assert (end, stub.calls) == (Drain.End.SURPLUS, [])

@@ -1,6 +1,7 @@
 """What follows from each outcome, as a table, and the bounds of every wait."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,8 +39,8 @@ AGAIN, ANSWERED, FAILED, DECLINED = Verdict.AGAIN, Verdict.ANSWERED, Verdict.FAI
         (Outcome.LOST, {"n_tries": 2}, AGAIN),
     ],
 )
-def test_next_step_follows_the_table(outcome: Outcome, facts: dict[str, object], verdict: Verdict) -> None:
-    step = next_step(outcome, **{"n_tries": 0, "retry_limit": 3, **facts})
+def test_next_step_follows_the_table(outcome: Outcome, facts: dict[str, Any], verdict: Verdict) -> None:
+    step = next_step(outcome, **({"n_tries": 0, "retry_limit": 3} | facts))
 
     assert step.verdict == verdict
 

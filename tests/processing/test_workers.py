@@ -57,7 +57,9 @@ def make_slow_run(stub: StubProvider, *, n_domains: int, at_once: int = 4) -> Ru
     key = make_key(provider=provider)
     key.pool.limits.create(what="in_flight", amount=at_once, per_s=0)
     domains = tuple(make_domain() for _ in range(n_domains))
-    return make_run(domains=domains, versions=(make_prompt_version(),), models=(make_model(provider=provider),))
+    return make_run(
+        domains=domains, versions=(make_prompt_version(),), models=(make_model(provider=provider),)
+    )
 
 
 def n_answered(run: Run) -> int:
@@ -124,7 +126,9 @@ def test_work_horse_whose_worker_was_killed_stops_by_itself(start: Start, stub: 
     assert not Question.objects.filter(drain=drain.pk).exists()
 
 
-def test_emptied_redis_delays_a_run_but_loses_nothing(start: Start, stub: StubProvider, redis_url: str) -> None:
+def test_emptied_redis_delays_a_run_but_loses_nothing(
+    start: Start, stub: StubProvider, redis_url: str
+) -> None:
     run = make_slow_run(stub, n_domains=40)
     start("scheduler")
     start("rqworker", "high", "default", "low")

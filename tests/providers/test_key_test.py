@@ -190,4 +190,4 @@ def test_testing_the_empty_key_discovers_the_model() -> None:
         result = key_test(key=provider.keys.get(), actor="ann")
 
     assert result.is_ok
-    assert provider.models.get().name == "smollm2-135m-instruct"
+    assert provider.language_models.get().name == "smollm2-135m-instruct"

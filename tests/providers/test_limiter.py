@@ -149,7 +149,7 @@ def test_no_window_ever_holds_more_than_its_amount(
             if gives_back:
                 await limiter.give_back(pool, answer.grants[:1])
         log = await limiter._client.zrange(f"{settings.REDIS_KEY_PREFIX}limit:log:1", 0, -1, withscores=True)
-        return [int(instant) for _, instant in log]
+        return [int(entry[1]) for entry in log]
 
     instants = with_limiters(1, use)
 

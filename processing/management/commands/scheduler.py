@@ -12,7 +12,9 @@ from processing.scheduler import Scheduler
 class Command(BaseCommand):
     """Runs until SIGTERM or Ctrl-C."""
 
-    help = "Takes back the work of dead workers, closes runs, lets keys return and dispatches drains, every 5 s."
+    help = (
+        "Takes back the work of dead workers, closes runs, lets keys return and dispatches drains, every 5 s."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the scheduler in the foreground."""
