@@ -45,12 +45,12 @@ def _line_printer(out: Console, *, n_questions: int) -> Callable[[int], None]:
 def answers_table(run: Run, *, width: int) -> Table:
     """Return domain × prompt × model with the first words of each answer, or why there is none."""
     is_wide = width >= ONE_LINE_FROM
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=is_wide)
     for name in ("domain", "prompt", "model"):
-        table.add_column(name, no_wrap=is_wide)
-    table.add_column("answer", no_wrap=is_wide, ratio=1)
+        table.add_column(name, no_wrap=is_wide, overflow="fold")
+    table.add_column("answer", no_wrap=is_wide, ratio=1 if is_wide else None, min_width=16)
     for name in ("tokens", "seconds"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     questions = Question.objects.filter(run=run).select_related(
         "domain", "prompt_version__prompt", "model", "answer"
     )
