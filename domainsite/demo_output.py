@@ -48,9 +48,9 @@ def answers_table(run: Run, *, width: int) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=is_wide)
     for name in ("domain", "prompt", "model"):
         table.add_column(name, no_wrap=is_wide, overflow="fold")
-    table.add_column("answer", no_wrap=is_wide, ratio=1 if is_wide else None, min_width=16)
+    table.add_column("answer", no_wrap=is_wide, ratio=1 if is_wide else None)
     for name in ("tokens", "seconds"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+        table.add_column(name, justify="right", no_wrap=True)
     questions = Question.objects.filter(run=run).select_related(
         "domain", "prompt_version__prompt", "model", "answer"
     )
