@@ -49,5 +49,5 @@ def counters_add(
         )
 
 
-def _columns(fields: Mapping[str, models.Field[Any, Any]], attnames: Sequence[str]) -> list[str]:
+def _columns(fields: "Mapping[str, models.Field[Any, Any]]", attnames: Sequence[str]) -> list[str]:
     return [str(fields[attname].column) for attname in attnames]
