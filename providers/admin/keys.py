@@ -189,7 +189,7 @@ class ApiKeyAdmin(ProvidersAdmin[ApiKey]):
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, key: ApiKey) -> SafeString:
-        until = format_html(", {}", ago(key.state_until)) if key.state_until else ""
+        until = format_html(", back {}", ago(key.state_until)) if key.state_until else ""
         return format_html("{} {}{}", badge(key.state, key.get_state_display()), key.state_reason, until)
 
     @admin.display(description="last success", ordering="last_ok_at")
