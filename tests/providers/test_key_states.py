@@ -1,9 +1,11 @@
 """The life of a key: each proof changes it once, with an event; rests end by themselves."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,6 +20,7 @@ from providers.services import (
     key_enable,
     key_note,
     key_secret_replace,
+    key_transition,
     keys_recover,
     keys_sync_environment,
     lane_activate,
@@ -320,3 +323,22 @@ def test_rest_of_a_pool_can_be_ended() -> None:
     note(key, "quota_exhausted")
 
     assert [pool_rest_end(pool_id=key.pool_id), pool_rest_end(pool_id=key.pool_id)] == [True, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_drains_with_the_same_proof_one_writes_the_event() -> None:
+    key = make_staff_key()
+
+    def prove() -> bool:
+        try:
+            return key_transition(
+                key_id=key.pk, to_state=ApiKey.State.INVALID, cause="refused", actor="drain"
+            )
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        proofs = [pool.submit(prove) for _ in range(16)]
+
+    assert sum(proof.result() for proof in proofs) == 1
+    assert steps(key)[1:] == [("active", "invalid", "drain")]
