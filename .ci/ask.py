@@ -6,6 +6,6 @@ import sys
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=2)
 try:
     connection.request("GET", "/livez", headers={"Host": sys.argv[2], "X-Forwarded-Proto": "https"})
-    print(connection.getresponse().status)
+    sys.stdout.write(str(connection.getresponse().status))
 except OSError:
     sys.exit(1)

@@ -43,7 +43,7 @@ def settings_variables() -> set[str]:
         call for call in calls if isinstance(call.func, ast.Attribute) and is_environment(call.func.value)
     )
     first = (call.args[0] for call in reads if call.args)
-    return {argument.value for argument in first if isinstance(argument, ast.Constant)} | {"ENV_FILE"}
+    return {str(argument.value) for argument in first if isinstance(argument, ast.Constant)} | {"ENV_FILE"}
 
 
 def is_environment(node: ast.expr) -> bool:
