@@ -326,7 +326,9 @@ def test_new_provider_needs_only_an_address(superuser_client: Client, base_url: 
         "extra_headers": "{}", "quirks": "{}", "key_check": "{}",
     }  # fmt: skip
 
-    superuser_client.post(address("provider", "add"), {**values, **inline_forms("language_models", "pools", "keys")})
+    superuser_client.post(
+        address("provider", "add"), {**values, **inline_forms("language_models", "pools", "keys")}
+    )
 
     assert list(Provider.objects.values_list("base_url", flat=True)) == ([base_url] if is_taken else [])
 
