@@ -18,13 +18,14 @@ from django.db import connections
 from rich.console import Console
 
 from domainsite.children import children_stop
-from domainsite.demo_output import answers_table, progress_shown, summary_line
+from domainsite.demo_output import answers_table, summary_line
 from domainsite.embedded import EmbeddedServer
 from domainsite.local_model import MODEL_NAME, N_PARALLEL, free_port, is_installed, local_model_start
 from domainsite.preparing import prepare
 from domainsite.stack import worker_services
 from domainsite.supervisor import Supervisor
 from processing.models import Domain, Prompt, Run
+from processing.progress import progress_shown
 from processing.rules.import_rows import Format
 from processing.selectors.runs import coverage_for
 from processing.services.intake import domains_import, parse_import

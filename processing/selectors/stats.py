@@ -13,7 +13,7 @@ from processing.dispatch import drains_alive, open_runs
 from processing.models import Question, Run
 from processing.rules.status import DomainStatus, RunStatus
 from processing.selectors.domains import domains_by_status
-from processing.selectors.runs import eta_s, lanes_for, with_status
+from processing.selectors.runs import with_status
 from providers.clock import database_now
 from providers.models import UsageBucket
 
@@ -46,9 +46,9 @@ def queue_figures() -> dict[str, Any]:
         ),
         "workers": _workers(),
         "drains": len(drains),
-        "answers_per_minute": _answers_per_minute(),
+        "answers_per_minute": round(sum(_answers_per_minute_by_model().values()), 2),
         "oldest_waiting_s": _oldest_waiting_s(open_ids),
-        "eta_s": _eta_s(open_ids),
+        "eta_s": _eta_s(waiting),
         "paused": Run.objects.filter(finished_at__isnull=True, paused_at__isnull=False).count(),
     }
 
@@ -76,11 +76,12 @@ def _workers() -> int | None:
         return None
 
 
-def _answers_per_minute() -> float:
-    """Answers of the last five minutes, by whole minutes, divided by five."""
+def _answers_per_minute_by_model() -> dict[int, float]:
+    """Return model id → answers of the last five minutes, divided by five."""
     since = Now() - timedelta(minutes=PACE_MINUTES)
     answered = UsageBucket.objects.filter(bucket_at__gte=since, outcome__in=("answered", "truncated"))
-    return round((answered.aggregate(n=Sum("n_calls"))["n"] or 0) / PACE_MINUTES, 2)
+    sums = answered.order_by().values_list("model_id").annotate(n=Sum("n_calls"))
+    return {model_id: n / PACE_MINUTES for model_id, n in sums}
 
 
 def _oldest_waiting_s(open_ids: list[int]) -> float | None:
@@ -89,8 +90,12 @@ def _oldest_waiting_s(open_ids: list[int]) -> float | None:
     return round((database_now() - oldest).total_seconds(), 1) if oldest else None
 
 
-def _eta_s(open_ids: list[int]) -> float | None:
-    """The slowest open run's time left; None when one of them has no pace yet, 0 without open runs."""
-    left = [eta_s(lanes_for(run)) for run in Run.objects.filter(pk__in=open_ids)]
-    known = [seconds for seconds in left if seconds is not None]
-    return None if len(known) < len(left) else float(math.ceil(max(known, default=0.0)))
+def _eta_s(waiting: QuerySet[Question]) -> float | None:
+    """Return the time left of the slowest model at its pace; None when one has no pace yet, 0 with nothing waiting."""
+    pace = _answers_per_minute_by_model()
+    left_s = [0.0]
+    for model_id, n in waiting.order_by().values_list("model_id").annotate(n=Count("id")):
+        if not pace.get(model_id):
+            return None
+        left_s.append(n / pace[model_id] * 60)
+    return float(math.ceil(max(left_s)))

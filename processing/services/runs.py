@@ -81,8 +81,11 @@ def run_create(
             raise Invalid(
                 "No domain to ask.", fields={"domains": ["None of them exists, or all are archived."]}
             )
-        planning.domains_join(run, domains)
         _questions_write(run, domains, choice, n_domains=n_domains)
+        # by the questions, not by the query: what it asks for may change with the claim
+        planning.domains_join(
+            run, Domain.objects.filter(pk__in=Question.objects.filter(run=run).values("domain"))
+        )
     return run
 
 

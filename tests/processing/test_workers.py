@@ -95,6 +95,19 @@ def test_two_workers_and_a_scheduler_finish_a_run(start: Start, stub: StubProvid
     assert [process.wait(timeout=30) for process in processes] == [0, 0, 0]
 
 
+def test_process_command_watches_a_run_to_its_end(start: Start, stub: StubProvider) -> None:
+    make_key(provider=(model := make_model(provider=make_provider(base_url=stub.url))).provider)
+    make_prompt_version()
+    domains = [make_domain() for _ in range(4)]
+    start("scheduler")
+    start("rqworker", "high", "default", "low")
+
+    command = start("process", "--models", f"{model.provider.name}:{model.name}")
+
+    assert command.wait(timeout=60) == 0
+    assert Run.objects.get().n_answered == len(domains)
+
+
 def test_killed_worker_loses_nothing(start: Start, stub: StubProvider) -> None:
     run = make_slow_run(stub, n_domains=60)
     start("scheduler")
