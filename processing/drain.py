@@ -227,6 +227,8 @@ class DrainLoop:
             await self.stopped_within(LOOK_EVERY_S)
             return 0.0
         for model_id, seconds in due.items():
+            if self.is_careful and self._lane_tasks:
+                break  # one question at a time, over all lanes
             if seconds <= 0 and model_id in self._lanes:
                 self._lane_tasks[model_id] = asyncio.create_task(self._lanes[model_id].run())
         return min(

@@ -18,7 +18,7 @@ from processing import dispatch
 from processing.models import Drain, Run
 from processing.services.closing import runs_close, runs_expire
 from processing.services.leadership import leader_acquire, leader_acted, leader_resign
-from processing.services.reclaim import dead_drains_reclaim
+from processing.services.reclaim import dead_drains_reclaim, runs_unbind
 from providers.services import keys_recover
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class Scheduler:
         """Do everything that is due now."""
         if time.monotonic() >= self._no_reclaim_until:
             dead_drains_reclaim()
+            runs_unbind()
         runs_expire()
         runs_close(
             Run.objects.filter(finished_at__isnull=True, planned_at__isnull=False).values_list(

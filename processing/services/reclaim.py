@@ -7,13 +7,14 @@ losses there it has failed as `poison`: whatever it does to workers, it does not
 import logging
 import uuid
 from collections import Counter
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
 from processing.claims import attempt_id
-from processing.models import Drain, Question
+from processing.models import Drain, Question, Run
 from processing.rules.outcomes import POISON_AFTER_LOSSES
 from processing.services.closing import runs_close
 from processing.services.recording import RUN_USAGE_SUMS, attempts_insert, run_usage_add
@@ -22,6 +23,7 @@ from providers.protocols.base import Outcome
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+UNBIND_AFTER = timedelta(seconds=60)
 _NO_USAGE = dict.fromkeys(RUN_USAGE_SUMS, 0)
 
 
@@ -40,6 +42,20 @@ def dead_drains_reclaim() -> int:
     )
     gone = Drain.objects.filter(pk__in=list(owners), ended_at__isnull=False).values_list("pk", flat=True)
     return sum(drain_reclaim(drain) for drain in list(gone))
+
+
+def runs_unbind() -> int:
+    """Give runs that only one drain may ask to all, once that drain is gone; return how many.
+
+    It is the process of an ultra-fast call that died: a minute is more than it needs from run to first beat.
+    """
+    alive = Drain.objects.filter(ended_at__isnull=True).values("pk")
+    bound = Run.objects.filter(finished_at__isnull=True, drain_only__isnull=False)
+    return (
+        bound.filter(created_at__lt=Now() - UNBIND_AFTER)
+        .exclude(drain_only__in=alive)
+        .update(drain_only=None)
+    )
 
 
 def drain_reclaim(drain: uuid.UUID) -> int:
