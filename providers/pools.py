@@ -17,6 +17,10 @@ def pool_limits_copy(*, pool: LimitPool) -> int:
         return 0
     source = Limit.objects.filter(pool__provider=pool.provider, pool__name=DEFAULT_POOL)
     copies = [
-        Limit(pool=pool, model=one.model, what=one.what, amount=one.amount, per_s=one.per_s) for one in source
-    ]
+        Limit(
+            pool=pool, model=one.model, what=one.what, amount=one.amount, per_s=one.per_s,
+            resets=one.resets, reset_zone=one.reset_zone, counted_at=one.counted_at,
+        )
+        for one in source
+    ]  # fmt: skip
     return len(Limit.objects.bulk_create(copies))
