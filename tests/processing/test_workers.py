@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from redis import Redis
 
 from processing.models import Attempt, Drain, Question, Run
+from processing.services.planning import pending_domains
+from processing.services.runs import run_cancel, run_pause, run_resume
 from tests.factories import make_domain, make_key, make_model, make_prompt_version, make_provider, make_run
 from tests.processes import descendants, is_alive, wait_until
 from tests.stub_provider import Answer, StubProvider, stub_provider
@@ -106,6 +109,59 @@ def test_process_command_watches_a_run_to_its_end(start: Start, stub: StubProvid
 
     assert command.wait(timeout=60) == 0
     assert Run.objects.get().n_answered == len(domains)
+
+
+def test_cancelled_run_makes_no_new_call_after_two_seconds(start: Start, stub: StubProvider) -> None:
+    run = make_slow_run(stub, n_domains=300)
+    start("scheduler")
+    start("rqworker", "high", "default", "low")
+    wait_until(lambda: n_answered(run) >= 5, timeout_s=60, what="the first answers")
+
+    run_cancel(run, actor="tests")
+    cancelled_at = time.time()
+    wait_until(lambda: is_finished(run), timeout_s=30, what="the end of the run")
+    time.sleep(3)
+
+    run.refresh_from_db()
+    assert max(call.at for call in stub.calls) < cancelled_at + 2
+    assert run.n_answered == len(stub.calls)
+    assert run.n_answered + run.n_cancelled == 300
+    assert pending_domains().count() == 300
+
+
+def test_paused_run_goes_on_when_it_is_resumed(start: Start, stub: StubProvider) -> None:
+    run = make_slow_run(stub, n_domains=40)
+    start("scheduler")
+    start("rqworker", "high", "default", "low")
+    wait_until(lambda: n_answered(run) >= 5, timeout_s=60, what="the first answers")
+
+    run_pause(run, actor="tests")
+    time.sleep(2.5)
+    n_paused = len(stub.calls)
+    time.sleep(1.5)
+    n_later = len(stub.calls)
+    run_resume(run, actor="tests")
+    wait_until(lambda: is_finished(run), timeout_s=60, what="the end of the run")
+
+    assert n_later == n_paused < 40
+    assert_complete_and_once(run, stub)
+
+
+def test_urgent_run_overtakes_a_bulk_run_within_two_seconds(start: Start, stub: StubProvider) -> None:
+    bulk = make_slow_run(stub, n_domains=300)
+    start("scheduler")
+    start("rqworker", "high", "default", "low")
+    wait_until(lambda: n_answered(bulk) >= 5, timeout_s=60, what="the first answers")
+
+    version = make_prompt_version(text="Urgent: {domain}")
+    asked_at = time.time()
+    make_run(
+        domains=(make_domain(),), versions=(version,), models=tuple(bulk.language_models.all()), priority=9
+    )
+    wait_until(lambda: any("Urgent" in call.prompt for call in stub.calls), what="the urgent call")
+
+    urgent = next(call for call in stub.calls if "Urgent" in call.prompt)
+    assert urgent.at - asked_at < 2
 
 
 def test_killed_worker_loses_nothing(start: Start, stub: StubProvider) -> None:
