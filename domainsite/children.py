@@ -75,6 +75,6 @@ def group_kill(child: subprocess.Popen[bytes]) -> None:
     """Kill whatever still lives in the child's group, and reap the child."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # nobody is left
+    except (ProcessLookupError, PermissionError):
+        pass  # nobody is left; macOS says so of a group that is one zombie
     child.wait(KILL_WAIT_S)

@@ -38,7 +38,10 @@ N_PROMPTS = 2
 LOCAL_ANSWER_TOKENS = 120  # a small model on two cores writes about 50 tokens a second
 STALLED_AFTER_S = 120
 N_EARLY_ENDS = 3
-STOP_GRACE_S = 30
+STOP_GRACE_S = 15
+QUICK_STOP = {
+    "SHUTDOWN_GRACE_S": "3"
+}  # of the workers: whoever stops a demo does not wait for its last answers
 
 
 class DemoError(Exception):
@@ -49,7 +52,7 @@ def demo_run(*, out: Console) -> bool:
     """Ask, show, and say whether every question was answered.
 
     Raises:
-        DemoError: another demo is running, no model can be asked, or nothing moves.
+        DemoError: another demo is running, the database is not a demo's, no model can be asked, nothing moves.
     """
     state_dir = Path(settings.STATE_DIR)
     started_s = time.monotonic()
@@ -68,7 +71,14 @@ def demo_run(*, out: Console) -> bool:
 
 @contextmanager
 def _alone(state_dir: Path) -> Iterator[None]:
-    with (state_dir / "demo.lock").open("w") as lock:
+    """Hold the state directory; one that no demo made is never touched, since a demo empties it."""
+    marker, database = state_dir / "demo.lock", state_dir / "db.sqlite3"
+    is_ours = settings.DATABASES["default"]["NAME"] == str(database) and settings.REDIS_IS_EMBEDDED
+    if not is_ours or (database.exists() and not marker.exists()):
+        raise DemoError(
+            "It empties its database first, and the one configured here is not a demo's: run `make demo`."
+        )
+    with marker.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -86,7 +96,7 @@ def _forget_last_demo(state_dir: Path) -> None:
 def _model_environment(state_dir: Path, out: Console) -> Iterator[Mapping[str, str]]:
     """Give the environment of the workers; without any key in it the local model runs meanwhile."""
     if any(given.keys or given.base_url for given in settings.PROVIDER_SETTINGS.values()):
-        yield os.environ
+        yield {**os.environ, **QUICK_STOP}
         return
     if not is_installed():
         raise DemoError("No provider's key is set and the local model is not installed: run `make demo`.")
@@ -98,6 +108,7 @@ def _model_environment(state_dir: Path, out: Console) -> Iterator[Mapping[str, s
     try:
         environment = {
             **os.environ,
+            **QUICK_STOP,
             "OPENAI_COMPATIBLE_BASE_URL": f"http://127.0.0.1:{port}/v1",
             "OPENAI_COMPATIBLE_MODEL": MODEL_NAME,
             "OPENAI_COMPATIBLE_MAX_IN_FLIGHT": str(N_PARALLEL),

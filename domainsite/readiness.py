@@ -11,7 +11,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+
+from monitoring.health import unapplied_migrations
 
 SERVING_COMMANDS = {"rqworker", "rqworker-pool", "scheduler", "runserver"}
 HINT = "Run `manage.py prepare` (`make run` does it by itself)."
@@ -19,13 +20,6 @@ HINT = "Run `manage.py prepare` (`make run` does it by itself)."
 
 class NotPrepared(Exception):
     """The database cannot be served on; the message says what to do."""
-
-
-def unapplied_migrations() -> list[str]:
-    """Return the names of the migrations that the database lacks, such as `processing.0002_budgets`."""
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [f"{migration.app_label}.{migration.name}" for migration, _is_backward in plan]
 
 
 def refuse_unprepared() -> None:

@@ -119,10 +119,16 @@ def database_probe() -> Finding:
     return "ok", connection.vendor
 
 
+def unapplied_migrations() -> list[str]:
+    """Return the names of the migrations that the database lacks, such as `processing.0002_budgets`."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _is_backward in plan]
+
+
 def migrations_probe() -> Finding:
     """Count the migrations that are not applied."""
-    executor = MigrationExecutor(connection)
-    n_missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    n_missing = len(unapplied_migrations())
     return (
         ("failed", f"{n_missing} not applied: run `manage.py prepare`")
         if n_missing

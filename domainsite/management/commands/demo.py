@@ -20,9 +20,9 @@ class Command(BaseCommand):
     requires_system_checks = []  # it prepares first
 
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(
-            signal.SIGTERM, lambda *_signal: sys.exit(143)
-        )  # so that everything is stopped on the way out
+        # Both end in `finally`, so that all that was started is stopped; a shell may have had SIGINT ignored.
+        signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             console = Console()
             if not console.is_terminal:
