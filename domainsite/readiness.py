@@ -12,8 +12,6 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, connection
 
-from monitoring.health import unapplied_migrations
-
 SERVING_COMMANDS = {"rqworker", "rqworker-pool", "scheduler", "runserver"}
 HINT = "Run `manage.py prepare` (`make run` does it by itself)."
 
@@ -28,6 +26,8 @@ def refuse_unprepared() -> None:
     Raises:
         NotPrepared: some are missing, or the database does not answer.
     """
+    from monitoring.health import unapplied_migrations  # knows models, and so needs the app registry
+
     try:
         missing = unapplied_migrations()
     except DatabaseError as error:

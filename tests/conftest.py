@@ -31,7 +31,11 @@ def redis_url() -> Iterator[str]:
     if server:
         server.stop()
         shutil.rmtree(server.socket_path.parent, ignore_errors=True)
-    shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def pytest_unconfigure() -> None:
+    """Remove the state directory that `tests/settings.py` made, whether tests ran or not."""
+    shutil.rmtree(settings.STATE_DIR, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
