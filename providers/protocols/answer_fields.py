@@ -4,6 +4,8 @@ import math
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from providers.rules.text import clean_text
+
 MAX_TOKENS = 1_000_000_000  # more is a broken count, not an answer
 MAX_COST_USD = Decimal(100_000)
 _COST_STEP = Decimal("0.00000001")
@@ -22,12 +24,30 @@ def first_object(value: Any) -> dict[str, Any] | None:
     return first if isinstance(first, dict) else None
 
 
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in a list, none when it is no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def joined_text(parts: Any, *, of_type: str) -> str:
+    """Return the texts of those parts of a list that are of this type; others hold thinking or calls."""
+    return "".join(clean_text(part.get("text")) for part in objects(parts) if part.get("type") == of_type)
+
+
 def n_tokens(decoded: Any, path: str) -> int | None:
     """Return a count of tokens; some providers send it as a float. None when it is missing or no count."""
     value = at_path(decoded, path)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value) if math.isfinite(value) and 0 <= value <= MAX_TOKENS else None
+
+
+def sum_tokens(decoded: Any, path: str, *further_paths: str) -> int | None:
+    """Return a count with further ones that it leaves out and that may be missing; None without the first."""
+    count = n_tokens(decoded, path)
+    if count is None:
+        return None
+    return count + sum(n_tokens(decoded, further) or 0 for further in further_paths)
 
 
 def cost_at(decoded: Any, quirks: dict[str, Any]) -> Decimal | None:
