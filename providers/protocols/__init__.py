@@ -1,9 +1,19 @@
 """The wire formats, each a module of pure functions, and the table that finds them by name."""
 
+from providers.protocols.anthropic import Anthropic
 from providers.protocols.base import WireProtocol
+from providers.protocols.cohere import Cohere
+from providers.protocols.gemini import Gemini
 from providers.protocols.openai_chat import OpenAIChat
+from providers.protocols.openai_responses import OpenAIResponses
 
-_PROTOCOLS: dict[str, WireProtocol] = {"openai_chat": OpenAIChat()}
+_PROTOCOLS: dict[str, WireProtocol] = {
+    "openai_chat": OpenAIChat(),
+    "openai_responses": OpenAIResponses(),
+    "anthropic": Anthropic(),
+    "gemini": Gemini(),
+    "cohere": Cohere(),
+}
 
 
 class ProtocolNotBuilt(LookupError):

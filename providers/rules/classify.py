@@ -10,9 +10,11 @@ from typing import Any
 from providers.protocols.base import Failure, Outcome
 from providers.rules.error_bodies import ErrorFacts
 from providers.rules.redact import redact
-from providers.rules.waits import WAIT_CAP_S, retry_after_s
+from providers.rules.refused_fields import refused_field
+from providers.rules.waits import WAIT_CAP_S, answered_at, retry_after_s, until_midnight_s
 
-QUOTA_WAIT_CAP_S = 86_400.0  # a daily or monthly quota may be a day away
+QUOTA_WAIT_CAP_S = 86_400.0  # a daily quota may be a day away; one that is further off is tried once a day
+QUOTA_WAIT_FLOOR_S = 60.0  # less is the pace of a limiter: it brings no credit
 
 _BY_CODE = {
     Outcome.KEY_INVALID: ("invalid_api_key", "api_key_invalid", "authentication_error"),
@@ -26,6 +28,7 @@ _BY_CODE = {
     Outcome.MODEL_UNKNOWN: (
         "model_not_found", "model_not_available", "model_decommissioned", "invalid_model", "1500",
     ),
+    Outcome.PERMISSION: ("failed_precondition",),
     Outcome.OVERLOADED: ("server_is_overloaded", "overloaded_error", "unavailable_error"),
     Outcome.RATE_LIMITED: ("rate_limit_exceeded", "rate_limit_error", "slow_down", "1300"),
 }  # fmt: skip
@@ -39,17 +42,22 @@ _LONG_WORDS = re.compile(
     r"|exceeds the available context size|longer than the model's context|request too large"
     r"|context_length_exceeded"
 )
+_TOO_LARGE_WORDS = re.compile(
+    r"request too large"
+)  # larger than a whole minute's limit: waiting does not help
 _MODEL_WORDS = re.compile(
     r"\bmodel\b.{0,160}?(?:not found|not exist|does not exist|not available|decommissioned|no longer|retired)"
-    r"|(?:invalid|unknown|no such) model"
+    r"|(?:invalid|unknown|no such|not a valid) model"
 )
 _BUSY_WORDS = re.compile(r"capacity exceeded|overloaded|loading model")
-_FLAGGED_WORDS = re.compile(r"moderation|flagged|content policy")
+_FLAGGED_WORDS = re.compile(r"moderation|flagged|content policy|usage guidelines")
 _CREDIT_STATUSES = frozenset({400, 401, 402, 403, 429})
-# No statuses: whatever the status, since some servers send these with a wrong one.
+_LONG_STATUSES = frozenset({200, 400, 403, 404, 413, 422, 500, 502, 503})  # some servers send a wrong one
+_NEVER_RIGHT_CODES = frozenset({"invalid_request_error", "invalid_request", "bad_request", "invalid_prompt"})
 _BY_WORDS: tuple[tuple[Outcome, frozenset[int], re.Pattern[str]], ...] = (
     (Outcome.KEY_INVALID, frozenset({400, 401, 403}), _KEY_WORDS),
-    (Outcome.TOO_LONG, frozenset(), _LONG_WORDS),
+    (Outcome.TOO_LONG, _LONG_STATUSES, _LONG_WORDS),
+    (Outcome.TOO_LONG, frozenset({429}), _TOO_LARGE_WORDS),
     (Outcome.MODEL_UNKNOWN, frozenset({400, 403, 404, 410, 422}), _MODEL_WORDS),
     (Outcome.OVERLOADED, frozenset({429, 503}), _BUSY_WORDS),
     (Outcome.BLOCKED, frozenset({400, 403}), _FLAGGED_WORDS),
@@ -62,25 +70,19 @@ _BY_STATUS = {
     499: Outcome.OVERLOADED, 501: Outcome.BAD_REQUEST,
 }  # fmt: skip
 
-_FIELDS = "temperature|max_completion_tokens|max_tokens|reasoning_effort|top_p"
-_PLAIN_FIELD = re.compile(rf"\b({_FIELDS})\b")
-_QUOTED_FIELD = re.compile(rf"[\"'`]({_FIELDS}|thinking|reasoning|stop)[\"'`]")
-_FIELD_NAMES = frozenset(_FIELDS.split("|")) | {"thinking", "reasoning", "stop"}
-
 
 def failure_for(
     *, status: int, facts: ErrorFacts, headers: dict[str, str], quirks: dict[str, Any], request_id: str = ""
 ) -> Failure:
     """Return the typed failure of an answer with this status, header and error facts."""
     outcome = outcome_for(status=status, facts=facts, quirks=quirks)
-    cap_s = QUOTA_WAIT_CAP_S if outcome is Outcome.QUOTA_EXHAUSTED else WAIT_CAP_S
     return Failure(
         outcome=outcome,
         message=redact(facts.message),
         http_status=status,
-        code=redact(facts.codes[0] if facts.codes else "", max_length=80),
-        retry_after_s=retry_after_s(headers, message=facts.message, cap_s=cap_s),
-        refused_field=_refused_field(facts) if outcome is Outcome.BAD_REQUEST else "",
+        code=redact(_code(facts), max_length=80),
+        retry_after_s=_wait_s(outcome, facts=facts, headers=headers, quirks=quirks),
+        refused_field=refused_field(facts) if outcome is Outcome.BAD_REQUEST else "",
         request_id=request_id,
     )
 
@@ -96,10 +98,36 @@ def outcome_for(*, status: int, facts: ErrorFacts, quirks: dict[str, Any]) -> Ou
     )
 
 
+def _code(facts: ErrorFacts) -> str:
+    """Return the first code that says more than the status does."""
+    telling = (code for code in facts.codes if not (code.isdecimal() and len(code) == 3))
+    return next(telling, facts.codes[0] if facts.codes else "")
+
+
+def _wait_s(
+    outcome: Outcome, *, facts: ErrorFacts, headers: dict[str, str], quirks: dict[str, Any]
+) -> float | None:
+    """Return the wait that the answer asks for; that of a quota lasts until it begins anew."""
+    if outcome is not Outcome.QUOTA_EXHAUSTED:
+        return retry_after_s(
+            {**facts.headers, **headers}, message=facts.message, told=facts.wait, cap_s=WAIT_CAP_S,
+            heeds_resets=outcome is Outcome.RATE_LIMITED,
+        )  # fmt: skip
+    zone = quirks.get("daily_reset_zone", "")
+    if zone and _has_marker(facts, quirks, "daily_quota_markers"):
+        return min(until_midnight_s(zone, now=answered_at(headers)), QUOTA_WAIT_CAP_S)
+    wait_s = retry_after_s(
+        headers, message=facts.message, told=facts.wait, cap_s=QUOTA_WAIT_CAP_S, heeds_resets=False
+    )
+    return None if wait_s is None or wait_s < QUOTA_WAIT_FLOOR_S else wait_s
+
+
+def _has_marker(facts: ErrorFacts, quirks: dict[str, Any], name: str) -> bool:
+    return any(marker.lower() in facts.words for marker in quirks.get(name, ()))
+
+
 def _by_quirk_codes(facts: ErrorFacts, quirks: dict[str, Any]) -> Outcome | None:
-    words = facts.words
-    is_retryable = any(code.lower() in words for code in quirks.get("retryable_codes", ()))
-    return Outcome.RATE_LIMITED if is_retryable else None
+    return Outcome.RATE_LIMITED if _has_marker(facts, quirks, "retryable_codes") else None
 
 
 def _by_words(status: int, facts: ErrorFacts, quirks: dict[str, Any]) -> Outcome | None:
@@ -108,7 +136,7 @@ def _by_words(status: int, facts: ErrorFacts, quirks: dict[str, Any]) -> Outcome
     if status in _CREDIT_STATUSES and _is_about_credit(status, facts, quirks):
         return Outcome.QUOTA_EXHAUSTED
     for outcome, statuses, wording in _BY_WORDS:
-        if (not statuses or status in statuses) and wording.search(words):
+        if status in statuses and wording.search(words):
             is_about_a_field = facts.param not in ("", "model")
             if not (outcome is Outcome.MODEL_UNKNOWN and is_about_a_field):
                 return outcome
@@ -116,8 +144,7 @@ def _by_words(status: int, facts: ErrorFacts, quirks: dict[str, Any]) -> Outcome
 
 
 def _is_about_credit(status: int, facts: ErrorFacts, quirks: dict[str, Any]) -> bool:
-    words = facts.words
-    has_marker = any(marker.lower() in words for marker in quirks.get("credit_markers", ()))
+    has_marker = any(_has_marker(facts, quirks, name) for name in ("credit_markers", "daily_quota_markers"))
     has_quota_field = status == 403 and any(name in facts.fields for name in quirks.get("quota_fields", ()))
     return has_marker or has_quota_field
 
@@ -136,15 +163,8 @@ def _by_status(status: int, facts: ErrorFacts) -> Outcome:
         return Outcome.PERMISSION  # a proxy's page proves nothing about the key
     if status in _BY_STATUS:
         return _BY_STATUS[status]
+    if 200 <= status < 300 and not _NEVER_RIGHT_CODES.isdisjoint(facts.codes):
+        return Outcome.BAD_REQUEST
     if status >= 500 or 200 <= status < 300:
         return Outcome.OVERLOADED
     return Outcome.BAD_REQUEST if status >= 400 else Outcome.MALFORMED
-
-
-def _refused_field(facts: ErrorFacts) -> str:
-    """Return the request field that the body names: by `param`, quoted, or as a word that is not English."""
-    last_step = facts.param.rpartition(".")[2]
-    if last_step in _FIELD_NAMES:
-        return last_step
-    match = _QUOTED_FIELD.search(facts.message) or _PLAIN_FIELD.search(facts.message)
-    return match[1] if match else ""

@@ -2,13 +2,14 @@
 
 Shapes seen (provider documentation and reports, 2026-11-24): `{"error": {…}}`, `{"error": "text", "code":
 "text"}`, `{"object": "error", …}`, `{"message": …}`, `{"detail": "text"}`, `{"detail": [{loc, msg, type}]}`,
-each of them in a list of one, a bare string, an HTML page of a proxy, nothing at all.
+each of them in a list of one, a bare string, an HTML page of a proxy, nothing at all; with details that name
+a wait (`retryDelay`), quotas (`quotaId`) or fields (`fieldViolations`), or hold the headers of an upstream.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from providers.rules.text import clean_text
@@ -16,18 +17,24 @@ from providers.rules.text import clean_text
 MAX_RAW_LENGTH = 2000
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_CODE_NAMES = ("code", "type", "status", "error_type", "error_code", "reason", "provider_code")
+_CODE_NAMES = ("code", "type", "status", "error_type", "error_code", "reason", "provider_code", "quotaId")
+_MAX_DEPTH = 6  # an error, its details, one of them, its violations, one of them
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorFacts:
-    """What an error body says. `codes` are lower case, most specific first; `fields` are all names in it."""
+    """What an error body says. `codes` are lower case, outer ones first; `fields` are all names in it.
+
+    `wait` is the wait that the body names, "" when it names none; `headers` are those of an upstream, quoted.
+    """
 
     message: str
     codes: tuple[str, ...] = ()
     param: str = ""
     fields: frozenset[str] = frozenset()
     is_page: bool = False
+    wait: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -70,6 +77,8 @@ def facts_of_json(decoded: Any) -> ErrorFacts:
         codes=tuple(dict.fromkeys(code for code in codes if code)),
         param=clean_text(inner.get("param"), max_length=80) or _field_in_detail(decoded),
         fields=frozenset(str(name) for part in parts for name in part),
+        wait=next(filter(None, (clean_text(part.get("retryDelay"), max_length=40) for part in parts)), ""),
+        headers=_upstream_headers(inner),
     )
 
 
@@ -108,14 +117,27 @@ def _location(part: dict[str, Any]) -> str:
 
 
 def _field_in_detail(decoded: dict[str, Any]) -> str:
-    """Return the last step of the first `loc`, the name of the field that a validator refused."""
+    """Return the field that a validator refused: the path in a violation, or the last step of the first `loc`."""
     for part in _dicts(decoded):
+        if "description" in part and (path := clean_text(part.get("field"), max_length=200)):
+            return path
         if location := _location(part):
             return location.rpartition(".")[2][:80]
     return ""
 
 
-def _dicts(value: Any, *, depth: int = 4) -> Iterator[dict[str, Any]]:
+def _upstream_headers(error: dict[str, Any]) -> dict[str, str]:
+    """Return the headers that a router quotes in `metadata.headers`, with names in lower case."""
+    metadata = error.get("metadata")
+    headers = metadata.get("headers") if isinstance(metadata, dict) else None
+    if not isinstance(headers, dict):
+        return {}
+    return {
+        str(name).lower(): clean_text(value, max_length=200) for name, value in list(headers.items())[:30]
+    }
+
+
+def _dicts(value: Any, *, depth: int = _MAX_DEPTH) -> Iterator[dict[str, Any]]:
     """Yield the objects inside `value`, outer ones first, no deeper than error bodies go."""
     if depth and isinstance(value, dict):
         yield value

@@ -9,7 +9,8 @@ from providers.protocols.base import Target
 def make_target(provider: str = "openai", **values: Any) -> Target:
     """Make a target of the provider's default model, as the catalogue describes both."""
     entry = next(one for one in catalogue_entries() if one["name"] == provider)
-    model = next((one for one in entry.get("models", []) if one["is_default"]), {"name": "default"})
+    models: list[dict[str, Any]] = entry.get("models", [])
+    model = next((one for one in models if one["is_default"]), {"name": "default"})
     usual = {
         "provider": provider,
         "protocol": entry["protocol"],
@@ -19,7 +20,8 @@ def make_target(provider: str = "openai", **values: Any) -> Target:
         "model": model["name"],
         "output_cap_field": entry["output_cap_field"],
         "timeout_s": 60.0,
-        "request_options": model.get("request_options", {}),
+        "extra_headers": entry.get("extra_headers", {}),
+        "request_options": {**entry.get("extra_body", {}), **model.get("request_options", {})},
         "accepts_temperature": model.get("accepts_temperature", False),
         "quirks": entry.get("quirks", {}),
         "price_provider": entry.get("price_provider", ""),

@@ -278,9 +278,9 @@ def test_lane_actions(superuser_client: Client) -> None:
     [
         (lambda _provider: None, "no usable key"),
         (lambda provider: make_key(provider=provider), "no model to ask"),
-        (lambda provider: (make_key(provider=provider), make_model(provider=provider)), "never worked yet"),
+        (lambda provider: (make_key(provider=provider), make_model(provider=provider)), "never worked"),
         (lambda _provider: Provider.objects.update(is_enabled=False), "off"),
-        (lambda _provider: Provider.objects.update(protocol="gemini"), "not supported yet"),
+        (lambda _provider: Provider.objects.update(protocol="telegraph"), "not supported yet"),
     ],
 )
 def test_provider_state_at_a_glance(

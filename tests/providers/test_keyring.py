@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 
 from providers.catalogue import catalogue_load
-from providers.keyring import PoolLimit, askable_model_ids, lanes_for
+from providers.facts import PoolLimit
+from providers.keyring import askable_model_ids, lanes_for
 from providers.models import ApiKey, LanguageModel, Limit
 from providers.rules.secret import Secret
 from providers.selectors import blocked_reasons, keys_overview
@@ -50,6 +51,7 @@ def test_lane_with_everything() -> None:
     assert set(pool.limits) == {
         PoolLimit("requests", 30, 60_000, f"{pool.id}"),
         PoolLimit("in_flight", 4, None, f"{pool.id}:{model.pk}"),
+        PoolLimit("tokens", 9000, 60_000, f"{pool.id}"),
     }
     assert [(one.id, one.last4, one.secret) for one in pool.keys] == [
         (key.pk, "89ab", Secret("sk-0123456789ab"))
@@ -72,7 +74,7 @@ def test_lanes_cost_the_same_queries_for_one_and_many(django_assert_num_queries:
     ids = list(LanguageModel.objects.values_list("pk", flat=True))
 
     for chosen in (ids[:1], ids):
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(8):
             assert len(lanes_for(chosen)) == len(chosen)
 
 
@@ -82,7 +84,7 @@ def test_lanes_cost_the_same_queries_for_one_and_many(django_assert_num_queries:
         ({}, {}, ""),
         ({"is_enabled": False}, {}, "provider disabled"),
         ({"is_enabled": False, "service": "sunset"}, {}, "the provider has retired this service"),
-        ({"protocol": "anthropic"}, {}, "its wire format is not supported yet"),
+        ({"protocol": "telegraph"}, {}, "its wire format is not supported yet"),
         ({}, {"lane": "retired"}, "model retired"),
         ({}, {"lane": "paused"}, "paused by staff"),
         ({}, {"lane": "paused", "lane_reason": "too dear"}, "paused: too dear"),
@@ -110,7 +112,8 @@ def test_blocked_by_provider_or_model(
         ("invalid", None, False),
         ("disabled", None, False),
         ("unreadable", None, False),
-        ("probing", None, False),
+        ("probing", None, True),
+        ("probing", 60, False),
     ],
 )
 def test_usable_states(state: str, until_s: int | None, is_usable: bool) -> None:

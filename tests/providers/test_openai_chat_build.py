@@ -4,11 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from providers.protocols import ProtocolNotBuilt, protocol_for, protocol_is_built
-from providers.protocols.base import Ask, Failure, Reply
+from providers.protocols.base import Ask
 from providers.rules.secret import Secret
 from tests.providers.targets import make_target
 
@@ -99,62 +97,6 @@ def test_any_text_can_be_sent(text: str) -> None:
 
 
 def test_protocols_not_built_say_so() -> None:
-    assert not protocol_is_built("anthropic")
+    assert not protocol_is_built("telegraph")
     with pytest.raises(ProtocolNotBuilt, match="not supported yet"):
-        protocol_for("anthropic")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=12,
-)
-known_names = st.sampled_from(
-    [
-        "choices",
-        "message",
-        "content",
-        "usage",
-        "error",
-        "code",
-        "finish_reason",
-        "prompt_tokens",
-        "detail",
-        "loc",
-        "type",
-    ]
-)
-answer_shapes = st.recursive(
-    json_values,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(known_names, inner, max_size=6),
-    max_leaves=16,
-)
-
-
-@given(body=st.binary(max_size=300), status=st.integers(100, 599))
-def test_parse_takes_any_bytes(body: bytes, status: int) -> None:
-    assert isinstance(CHAT.parse(make_target(), status, {}, body), Reply | Failure)
-
-
-@given(
-    decoded=answer_shapes,
-    status=st.sampled_from([200, 204, 400, 401, 402, 403, 404, 422, 429, 500, 503]),
-    provider=st.sampled_from(["openai", "xai", "openrouter", "openai-compatible"]),
-    headers=st.dictionaries(
-        st.sampled_from(["retry-after", "retry-after-ms", "date", "x-ratelimit-reset-requests"]), st.text()
-    ),
-)
-def test_parse_takes_any_json(decoded: Any, status: int, provider: str, headers: dict[str, str]) -> None:
-    result = CHAT.parse(make_target(provider), status, headers, json.dumps(decoded).encode())
-
-    assert isinstance(result, Reply | Failure)
-    assert getattr(result, "text", None) != ""
-
-
-def test_parse_survives_deep_nesting_and_huge_numbers() -> None:
-    for body in (
-        b"[" * 100_000,
-        b'{"usage": ' + b"9" * 10_000 + b"}",
-        b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 1e999}}',
-    ):
-        assert isinstance(CHAT.parse(make_target(), 200, {}, body), Reply | Failure)
+        protocol_for("telegraph")
