@@ -38,9 +38,9 @@ class RunningSimulator:
         """Ask one of the simulator's own addresses."""
         return requests.get(f"{self.url}/_simulator/{name}", timeout=5)
 
-    def post(self, name: str, **values: Any) -> requests.Response:
+    def post(self, address: str, /, **values: Any) -> requests.Response:
         """Tell the simulator something."""
-        return requests.post(f"{self.url}/_simulator/{name}", json=values, timeout=5)
+        return requests.post(f"{self.url}/_simulator/{address}", json=values, timeout=5)
 
     def start(self) -> None:
         """Listen."""

@@ -43,8 +43,11 @@ DEED_KINDS = {
     "empty_body": Outcome.MALFORMED,
     "error_in_200": Outcome.OVERLOADED,
 }
-# Said at the door, before limits count the call.
-AT_THE_DOOR = frozenset({"bad_key", "forbidden", "no_credit", "rate_limited", "reset", "port_closed"})
+# What is said at the door, before limits count the call: by kind, and by what an error means.
+DOOR_KINDS = frozenset({"reset", "port_closed"})
+DOOR_OUTCOMES = frozenset(
+    {Outcome.KEY_INVALID, Outcome.PERMISSION, Outcome.QUOTA_EXHAUSTED, Outcome.RATE_LIMITED}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from providers.simulator.answers import Answers
 from providers.simulator.dialects import dialect_for
 from providers.simulator.draws import Draws
 from providers.simulator.errors import Errors
-from providers.simulator.faults import ANSWER_KINDS, AT_THE_DOOR, DEED_KINDS, Approach, Fault
+from providers.simulator.faults import ANSWER_KINDS, DEED_KINDS, DOOR_KINDS, DOOR_OUTCOMES, Approach, Fault
 from providers.simulator.formats import FORMATS
 from providers.simulator.formats.base import Asked, BadCall
 from providers.simulator.journal import Record
@@ -61,7 +61,7 @@ class SimulatedProvider:
         draws = self._draws(asked)
         record.call = draws.name
         fault = strike(Approach(self.spec.name, pool.name, arrival.key, asked.model, asked.prompt), draws)
-        if fault and fault.kind in AT_THE_DOOR:
+        if fault and self._is_at_the_door(fault):
             return self._struck(record, fault, arrival, asked, draws)
         if wrong := self._wrong_with(arrival, asked):
             kind, field = wrong
@@ -87,6 +87,10 @@ class SimulatedProvider:
         if not key and not self.spec.needs_key:
             return self.spec.pools[0]
         return self._pool_of_key.get(key)
+
+    def _is_at_the_door(self, fault: Fault) -> bool:
+        entry = self.dialect.errors.get(fault.kind)
+        return fault.kind in DOOR_KINDS or (entry is not None and entry.outcome in DOOR_OUTCOMES)
 
     def _draws(self, asked: Asked) -> Draws:
         question = hash((asked.model, asked.prompt))
@@ -125,7 +129,7 @@ class SimulatedProvider:
     def _struck(self, record: Record, fault: Fault, arrival: Arrival, asked: Asked, draws: Draws) -> Plan:
         """Return the call as the fault spoils it."""
         record.fault = fault.name
-        if fault.kind in ("reset", "port_closed"):
+        if fault.kind in DOOR_KINDS:
             record.outcome = Outcome.CONNECTION
             return Plan(record, deed=Deed.RESET)
         if fault.kind in ANSWER_KINDS and fault.kind not in self.dialect.errors:
