@@ -10,7 +10,7 @@ def make_target(provider: str = "openai", **values: Any) -> Target:
     """Make a target of the provider's default model, as the catalogue describes both."""
     entry = next(one for one in catalogue_entries() if one["name"] == provider)
     models: list[dict[str, Any]] = entry.get("models", [])
-    model = next((one for one in models if one["is_default"]), {"name": "default"})
+    model: dict[str, Any] = next((one for one in models if one["is_default"]), {"name": "default"})
     usual = {
         "provider": provider,
         "protocol": entry["protocol"],
