@@ -49,7 +49,7 @@ _MODEL_WORDS = re.compile(
     r"\bmodel\b.{0,160}?(?:not found|not exist|does not exist|not available|decommissioned|no longer|retired)"
     r"|(?:invalid|unknown|no such|not a valid) model"
 )
-_BUSY_WORDS = re.compile(r"capacity exceeded|overloaded|loading model")
+_BUSY_WORDS = re.compile(r"capacity exceeded")  # the provider's own, not a limit of ours
 _FLAGGED_WORDS = re.compile(r"moderation|flagged|content policy|usage guidelines")
 _CREDIT_STATUSES = frozenset({400, 401, 402, 403, 429})
 _LONG_STATUSES = frozenset({200, 400, 403, 404, 413, 422, 500, 502, 503})  # some servers send a wrong one
@@ -59,7 +59,7 @@ _BY_WORDS: tuple[tuple[Outcome, frozenset[int], re.Pattern[str]], ...] = (
     (Outcome.TOO_LONG, _LONG_STATUSES, _LONG_WORDS),
     (Outcome.TOO_LONG, frozenset({429}), _TOO_LARGE_WORDS),
     (Outcome.MODEL_UNKNOWN, frozenset({400, 403, 404, 410, 422}), _MODEL_WORDS),
-    (Outcome.OVERLOADED, frozenset({429, 503}), _BUSY_WORDS),
+    (Outcome.OVERLOADED, frozenset({429}), _BUSY_WORDS),
     (Outcome.BLOCKED, frozenset({400, 403}), _FLAGGED_WORDS),
 )
 
