@@ -1,16 +1,13 @@
-"""What every admin page of this app builds on: records that nobody types in, paging without full counts,
-actions that call one service and say what became of it.
+"""What every admin page of this app builds on, beside what providers' pages share: who may steer runs, and actions that
+call one service and say what became of it.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property, wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth.models import AnonymousUser, User
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
@@ -18,98 +15,29 @@ from django.utils.safestring import SafeString
 from processing.admin import show
 from processing.errors import ApplicationError
 from processing.models import Run
+from providers.admin.base import BoundedPaginator, PreparedAdmin, RecordMixin, actor_name, titled
+
+__all__ = [
+    "START_PERMISSION", "BoundedPaginator", "ProcessingAdmin", "RecordAdmin", "actor_name", "errors_shown", "run_link",
+    "service_action", "titled",
+]  # fmt: skip
 
 _M = TypeVar("_M", bound=Model)
 START_PERMISSION = (
     "processing.change_run"  # who may start, pause, cancel and repeat; the API asks for the same one
 )
 
-if TYPE_CHECKING:
 
-    class TypedModelAdmin(admin.ModelAdmin[_M]):
-        """The stubs know the model of an admin, Django itself does not."""
-else:
-
-    class TypedModelAdmin(admin.ModelAdmin):
-        """Accepts the model as a type parameter, which Django's class does not."""
-
-        def __class_getitem__(cls, _model: type[Model]) -> type:
-            return cls
-
-
-class BoundedPaginator(Paginator):
-    """Counts at most `COUNT_AT_MOST` rows, so that a page of a table of millions costs the same as of a small one.
-
-    What lies beyond is reached by filters, never by paging.
-    """
-
-    COUNT_AT_MOST = 5_000
-
-    @cached_property
-    def count(self) -> int:
-        return self._counted[0]
-
-    @cached_property
-    def is_cut(self) -> bool:
-        """True when there are more rows than were counted."""
-        return self._counted[1]
-
-    @cached_property
-    def _counted(self) -> tuple[int, bool]:
-        rows = self.object_list
-        n = rows.order_by()[: self.COUNT_AT_MOST + 1].count() if isinstance(rows, QuerySet) else len(rows)
-        return min(n, self.COUNT_AT_MOST), n > self.COUNT_AT_MOST
-
-
-class ProcessingAdmin(TypedModelAdmin[_M]):
+class ProcessingAdmin(PreparedAdmin[_M]):
     """Common defaults; `has_start_permission` serves actions that ask for the permission `start`."""
-
-    show_full_result_count = False
-    list_per_page = 50
-    list_max_show_all = 0
-    show_facets = admin.ShowFacets.NEVER  # each would be a count of the whole table
-    empty_value_display = show.DASH
 
     def has_start_permission(self, request: HttpRequest) -> bool:
         """Tell whether this user may start and steer runs."""
         return request.user.has_perm(START_PERMISSION)
 
-    def rows_prepare(self, request: HttpRequest, rows: list[_M]) -> None:
-        """Attach to the rows of a list page what its columns show, in a fixed number of queries."""
 
-    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Build the list page and prepare exactly the rows that it shows."""
-        changelist = super().get_changelist_instance(request)
-        rows = list(changelist.result_list)
-        self.rows_prepare(request, rows)
-        changelist.result_list = rows
-        return changelist
-
-
-class RecordAdmin(ProcessingAdmin[_M]):
-    """A record: written by the engine, read by people. Nobody adds, edits or deletes one by hand."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may view or change it in general may read it."""
-        name = self.opts.model_name
-        return any(
-            request.user.has_perm(f"{self.opts.app_label}.{verb}_{name}") for verb in ("view", "change")
-        )
-
-
-def actor_name(request: HttpRequest) -> str:
-    """Return the name under which this user's doings are recorded."""
-    user: User | AnonymousUser = request.user
-    return user.get_username()
+class RecordAdmin(RecordMixin, ProcessingAdmin[_M]):
+    """A record: written by the engine, read by people, steered by verbs."""
 
 
 @contextmanager

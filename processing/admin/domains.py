@@ -19,10 +19,10 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from processing.admin import domain_actions, show
-from processing.admin.base import ProcessingAdmin, errors_shown, service_action
+from processing.admin.base import ProcessingAdmin, errors_shown, service_action, titled
 from processing.admin.domain_import import import_view
 from processing.admin.domain_page import page_context
-from processing.admin.filters import CohortFilter, StatusFilter, titled
+from processing.admin.filters import CohortFilter, StatusFilter
 from processing.models import Cohort, Domain
 from processing.rules.status import DomainStatus
 from processing.selectors import domains as domain_selectors

@@ -14,8 +14,8 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from processing.admin import show
-from processing.admin.base import BoundedPaginator, RecordAdmin
-from processing.admin.filters import LifeFilter, titled
+from processing.admin.base import BoundedPaginator, RecordAdmin, titled
+from processing.admin.filters import LifeFilter
 from processing.models import Drain, Leader
 
 

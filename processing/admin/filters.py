@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from django.contrib.admin import FieldListFilter, SimpleListFilter
+from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import ModelAdmin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
@@ -14,17 +14,6 @@ from django.http import HttpRequest
 from processing.models import Cohort, Drain, Question
 from providers.models import LanguageModel
 from providers.protocols.base import Outcome
-
-
-def titled(title: str, filter_class: type[FieldListFilter]) -> type[FieldListFilter]:
-    """Return the filter under a title of its own, where the field's name would read badly ("By is archived")."""
-
-    class Titled(filter_class):  # type: ignore[valid-type, misc]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.title = title
-
-    return Titled
 
 
 class StatusFilter(SimpleListFilter):

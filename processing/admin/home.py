@@ -43,6 +43,11 @@ class ProviderRow:
     n_askable: int
     why: str
 
+    @property
+    def is_off(self) -> bool:
+        """Somebody turned it off, or the provider has retired the service: nothing is expected of it."""
+        return not self.provider.is_enabled
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -89,11 +94,16 @@ def home_for(user: User | AnonymousUser) -> Home:
 
 
 def provider_rows() -> list[ProviderRow]:
-    """Return the providers that have a key, or need none, those that answer first."""
+    """Return the providers from which an answer could be expected: first who can be asked, last who is off.
+
+    One that is off by the catalogue, with nothing but the empty key of a server that needs none, is left out.
+    """
+    is_key = Q(needs_key=True) | ~Q(keys__source=ApiKey.Source.NONE)
     providers = list(
         Provider.objects.annotate(
-            n_keys=Count("keys"), n_active=Count("keys", filter=Q(keys__state=ApiKey.State.ACTIVE))
-        ).filter(Q(n_keys__gt=0) | Q(needs_key=False))
+            n_keys=Count("keys", filter=is_key),
+            n_active=Count("keys", filter=is_key & Q(keys__state=ApiKey.State.ACTIVE)),
+        ).filter(Q(n_keys__gt=0) | Q(needs_key=False, is_enabled=True))
     )
     models = list(LanguageModel.objects.filter(provider__in=providers, is_default=True))
     reasons = blocked_reasons([model.pk for model in models])
@@ -105,7 +115,7 @@ def provider_rows() -> list[ProviderRow]:
         rows.append(
             ProviderRow(provider, provider.n_keys, provider.n_active, len(own), len(own) - len(blocked), why)
         )
-    return sorted(rows, key=lambda row: (not row.n_askable, row.provider.name))
+    return sorted(rows, key=lambda row: (row.is_off, not row.n_askable, row.provider.name))
 
 
 def _may_see(user: User | AnonymousUser, model: str) -> bool:

@@ -13,8 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from processing.admin import show
-from processing.admin.base import ProcessingAdmin, RecordAdmin, actor_name, errors_shown
-from processing.admin.filters import titled
+from processing.admin.base import ProcessingAdmin, RecordAdmin, actor_name, errors_shown, titled
 from processing.models import Prompt, PromptVersion
 from processing.services.prompts import prompt_version_create
 
@@ -36,7 +35,7 @@ class VersionForm(forms.ModelForm):
 class PromptAdmin(ProcessingAdmin[Prompt]):
     """What is asked; its page shows every version."""
 
-    list_display = ("prompt", "name", "current", "is_default", "is_archived", "created")
+    list_display = ("prompt", "name", "current", "default_shown", "archived_shown", "created")
     list_filter = (
         ("is_default", titled("default", admin.BooleanFieldListFilter)),
         ("is_archived", titled("archived", admin.BooleanFieldListFilter)),
@@ -70,6 +69,14 @@ class PromptAdmin(ProcessingAdmin[Prompt]):
     def current(self, prompt: Prompt) -> str:
         newest: int | None = prompt.newest  # type: ignore[attr-defined]
         return f"v{newest}" if newest else "none yet"
+
+    @admin.display(description="default", ordering="is_default", boolean=True)
+    def default_shown(self, prompt: Prompt) -> bool:
+        return prompt.is_default
+
+    @admin.display(description="archived", ordering="is_archived", boolean=True)
+    def archived_shown(self, prompt: Prompt) -> bool:
+        return prompt.is_archived
 
     @admin.display(description="created", ordering="created_at")
     def created(self, prompt: Prompt) -> SafeString:

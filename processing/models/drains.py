@@ -59,5 +59,8 @@ class Leader(models.Model):
     expires_at = models.DateTimeField(db_default=Now())
     acted_at = models.DateTimeField(null=True, blank=True, help_text="Its last full round.")
 
+    class Meta:
+        verbose_name = "scheduler"
+
     def __str__(self) -> str:
         return f"{self.role}: {self.holder}"

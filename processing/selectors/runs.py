@@ -19,21 +19,27 @@ from processing.rules.status import Coverage, RunStatus, run_status
 from processing.services.selection import model_name
 from providers.clock import database_now
 from providers.models import LanguageModel
+from providers.paces import requests_per_minute_for
 from providers.selectors import blocked_reasons
 
 PACE_WINDOW = timedelta(minutes=5)
+RATE_LIMIT = "its rate limit"  # as `processing.lane` says it
 ENDED = ("answered", "failed", "declined", "skipped", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """One model of a run. `per_minute` None: it has not asked yet. `waiting_for` "": it is asking."""
+    """One model of a run. `per_minute` None: it has not asked yet. `waiting_for` "": it is asking.
+
+    `limit_per_minute`: what its limits allow in the long run, while it waits for them; None: not known.
+    """
 
     model: LanguageModel
     coverage: Coverage
     per_minute: float | None
     waiting_for: str
     until: datetime | None
+    limit_per_minute: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +129,23 @@ def lanes_for(run: Run) -> list[LaneView]:
     models = list(run.language_models.select_related("provider").order_by("provider__name", "name"))
     blocked = blocked_reasons([model.pk for model in models])
     naps = _what_drains_wait_for()
+    allowed = requests_per_minute_for([model for model in models if naps.get(model.pk) == RATE_LIMIT])
     lanes = []
     for model in models:
         coverage = _coverage(sum(counts[model.pk].values()) if run.planned_at else None, counts[model.pk])
         waiting_for = (
             _waiting_for(run, blocked.get(model.pk, ""), naps.get(model.pk)) if coverage.open else ""
         )
-        lanes.append(LaneView(model, coverage, pace.get(model.pk), waiting_for, model.lane_until))
+        own_limit = allowed.get(model.pk) if waiting_for == RATE_LIMIT else None
+        lanes.append(LaneView(model, coverage, pace.get(model.pk), waiting_for, model.lane_until, own_limit))
     return lanes
 
 
 def eta_s(lanes: Iterable[LaneView]) -> float | None:
     """Return the seconds until the slowest lane is through at its present pace; None while a lane has none.
 
-    Example: 300 open at 60 per minute are 300 s, whatever faster lanes do.
+    A lane that waits for its limits goes on at their pace when that is slower: a burst says nothing about what follows.
+    Example: 300 open at 60 per minute are 300 s, whatever faster lanes do; with a limit of 30 per minute, 600 s.
     """
     left_s = [0.0]
     for lane in lanes:
@@ -144,7 +153,8 @@ def eta_s(lanes: Iterable[LaneView]) -> float | None:
             continue
         if not lane.per_minute:
             return None
-        left_s.append(lane.coverage.open / lane.per_minute * 60)
+        per_minute = min(lane.per_minute, lane.limit_per_minute or lane.per_minute)
+        left_s.append(lane.coverage.open / per_minute * 60)
     return max(left_s)
 
 

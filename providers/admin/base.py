@@ -1,32 +1,21 @@
-"""What the admin pages of this app share: paging without full counts, records nobody types in, how things look."""
+"""What every admin page builds on, here and in the apps above: records that nobody types in, paging without full
+counts, columns that are prepared for a whole page at once.
+"""
 
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
+from django.contrib.admin import FieldListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
+from providers.admin.show import DASH
 from providers.errors import ApplicationError
 
-DASH = "–"
 _M = TypeVar("_M", bound=Model)
-_TONES = {
-    "good": ("active", "answered", "answers now"),
-    "busy": ("probing",),
-    "warn": ("cooling", "exhausted", "paused", "never worked yet", "no usable key", "no model to ask"),
-    "bad": ("invalid", "unreadable"),
-    "off": ("disabled", "retired", "sunset", "off", "not supported yet"),
-}
-_TONE_OF = {state: tone for tone, states in _TONES.items() for state in states}
 
 if TYPE_CHECKING:
 
@@ -42,40 +31,52 @@ else:
 
 
 class BoundedPaginator(Paginator):
-    """Counts at most `COUNT_AT_MOST` rows: a page of a table of millions costs the same as one of a small table."""
+    """Counts at most `COUNT_AT_MOST` rows, so that a page of a table of millions costs the same as of a small one.
+
+    What lies beyond is reached by filters, never by paging.
+    """
 
     COUNT_AT_MOST = 5_000
 
     @cached_property
     def count(self) -> int:
+        return self._counted[0]
+
+    @cached_property
+    def is_cut(self) -> bool:
+        """True when there are more rows than were counted."""
+        return self._counted[1]
+
+    @cached_property
+    def _counted(self) -> tuple[int, bool]:
         rows = self.object_list
-        return rows.order_by()[: self.COUNT_AT_MOST].count() if isinstance(rows, QuerySet) else len(rows)
+        n = rows.order_by()[: self.COUNT_AT_MOST + 1].count() if isinstance(rows, QuerySet) else len(rows)
+        return min(n, self.COUNT_AT_MOST), n > self.COUNT_AT_MOST
 
 
-class ProvidersAdmin(TypedModelAdmin[_M]):
-    """Common defaults of this app's pages."""
+class PreparedAdmin(TypedModelAdmin[_M]):
+    """Common defaults, and rows that are prepared together."""
 
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 0
+    show_facets = admin.ShowFacets.NEVER  # each would be a count of the whole table
     empty_value_display = DASH
 
-    def rows_prepare(self, rows: list[_M]) -> None:
+    def rows_prepare(self, request: HttpRequest, rows: list[_M]) -> None:
         """Attach to the rows of a list page what its columns show, in a fixed number of queries."""
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Build the list page and prepare exactly the rows that it shows."""
         changelist = super().get_changelist_instance(request)
         rows = list(changelist.result_list)
-        self.rows_prepare(rows)
+        self.rows_prepare(request, rows)
         changelist.result_list = rows
         return changelist
 
 
-class RecordAdmin(ProvidersAdmin[_M]):
+class RecordMixin:
     """A record: written by the services, read by people. Nobody adds, edits or deletes one by hand."""
-
-    paginator = BoundedPaginator
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -86,6 +87,30 @@ class RecordAdmin(ProvidersAdmin[_M]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may view or change it in general may read it."""
+        opts = self.opts  # type: ignore[attr-defined]  # of ModelAdmin
+        return any(
+            request.user.has_perm(f"{opts.app_label}.{verb}_{opts.model_name}") for verb in ("view", "change")
+        )
+
+
+class RecordAdmin(RecordMixin, PreparedAdmin[_M]):
+    """The page of a record."""
+
+    paginator = BoundedPaginator
+
+
+def titled(title: str, filter_class: type[FieldListFilter]) -> type[FieldListFilter]:
+    """Return the filter under a title of its own, where the field's name would read badly ("By is archived")."""
+
+    class Titled(filter_class):  # type: ignore[valid-type, misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.title = title
+
+    return Titled
+
 
 def actor_name(request: HttpRequest) -> str:
     """Return the name under which this user's doings are recorded."""
@@ -95,29 +120,3 @@ def actor_name(request: HttpRequest) -> str:
 def error_show(request: HttpRequest, error: ApplicationError, *, about: object = "") -> None:
     """Show what a service refused as a message in place of an error page."""
     messages.error(request, f"{about}: {error.message}" if about else error.message)
-
-
-def badge(state: str, label: str = "") -> SafeString:
-    """Show a state as a coloured pill."""
-    return format_html('<span class="badge {}">{}</span>', _TONE_OF.get(state, ""), label or state)
-
-
-def ago(at: datetime | None) -> SafeString:
-    """Show an instant by its distance from now, the exact one in the tooltip."""
-    if at is None:
-        return SafeString(DASH)
-    now = timezone.now()
-    if abs((now - at).total_seconds()) < 60:
-        words = "just now" if at <= now else "in a moment"
-    elif at < now:
-        words = f"{timesince(at, now, depth=1)} ago"
-    else:
-        words = f"in {timesince(now, at, depth=1)}"
-    exact = at.strftime("%Y-%m-%d %H:%M:%S UTC")
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact, words)
-
-
-def link(to: str, text: object, *, pk: object = None, query: str = "") -> SafeString:
-    """Link to the admin page `to`, e.g. `providers_apikey_change`."""
-    href = reverse(f"admin:{to}", args=[pk] if pk is not None else None)
-    return format_html('<a href="{}{}">{}</a>', href, query, text)

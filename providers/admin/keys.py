@@ -16,7 +16,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from providers.admin.base import DASH, ProvidersAdmin, actor_name, ago, badge, error_show, link
+from providers.admin.base import PreparedAdmin, actor_name, error_show
+from providers.admin.show import DASH, ago, badge, link
 from providers.errors import ApplicationError
 from providers.models import ApiKey, LimitPool, Provider
 from providers.rules.secret import Secret
@@ -88,7 +89,7 @@ class KeyForm(forms.ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ProvidersAdmin[ApiKey]):
+class ApiKeyAdmin(PreparedAdmin[ApiKey]):
     form = KeyForm
     list_display = (
         "name_shown",
@@ -194,7 +195,7 @@ class ApiKeyAdmin(ProvidersAdmin[ApiKey]):
 
     @admin.display(description="last success", ordering="last_ok_at")
     def last_ok_shown(self, key: ApiKey) -> SafeString:
-        return ago(key.last_ok_at) if key.last_ok_at else SafeString("never worked yet")
+        return ago(key.last_ok_at) if key.last_ok_at else SafeString("never worked")
 
     @admin.display(description="last error", ordering="last_error_at")
     def last_error_shown(self, key: ApiKey) -> SafeString:

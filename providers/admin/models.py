@@ -8,16 +8,22 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from providers.admin.base import ProvidersAdmin, actor_name, ago, badge
+from providers.admin.base import PreparedAdmin, actor_name, titled
+from providers.admin.show import ago, badge
 from providers.models import LanguageModel
 from providers.selectors import blocked_reasons
 from providers.services import lane_activate, lane_pause, refusals_forget
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(ProvidersAdmin[LanguageModel]):
-    list_display = ("name", "provider", "asked_shown", "is_default", "tier")
-    list_filter = ("provider", "lane", "is_default", "tier")
+class LanguageModelAdmin(PreparedAdmin[LanguageModel]):
+    list_display = ("name", "provider", "asked_shown", "default_shown", "tier")
+    list_filter = (
+        "provider",
+        "lane",
+        ("is_default", titled("default", admin.BooleanFieldListFilter)),
+        "tier",
+    )
     list_select_related = ("provider",)
     search_fields = ("name", "provider__name")
     readonly_fields = ("lane_shown", "refused_fields", "source", "checked_on")
@@ -49,7 +55,7 @@ class LanguageModelAdmin(ProvidersAdmin[LanguageModel]):
         actions.pop("delete_selected", None)  # it asks about the page as a whole, not about each row
         return actions
 
-    def rows_prepare(self, rows: list[LanguageModel]) -> None:
+    def rows_prepare(self, request: HttpRequest, rows: list[LanguageModel]) -> None:
         reasons = blocked_reasons(row.pk for row in rows)
         for row in rows:
             row.blocked = reasons.get(row.pk, "")  # type: ignore[attr-defined]
@@ -60,6 +66,10 @@ class LanguageModelAdmin(ProvidersAdmin[LanguageModel]):
             return badge("active", "asked")
         until = ago(model.lane_until) if model.lane_until else "staff activate it"
         return format_html("{} {} until {}", badge(model.lane, model.lane), model.lane_reason, until)
+
+    @admin.display(description="default", ordering="is_default", boolean=True)
+    def default_shown(self, model: LanguageModel) -> bool:
+        return model.is_default
 
     @admin.display(description="can be asked now")
     def asked_shown(self, model: LanguageModel) -> SafeString:

@@ -8,7 +8,8 @@ from django.db.models import Count, ForeignKey, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from providers.admin.base import DASH, ProvidersAdmin, ago
+from providers.admin.base import PreparedAdmin
+from providers.admin.show import DASH, ago
 from providers.models import LanguageModel, Limit, LimitPool
 from providers.services import pool_limits_copy, pool_rest_end
 
@@ -54,7 +55,7 @@ class LimitInline(admin.TabularInline):
 
 
 @admin.register(LimitPool)
-class LimitPoolAdmin(ProvidersAdmin[LimitPool]):
+class LimitPoolAdmin(PreparedAdmin[LimitPool]):
     list_display = ("__str__", "limits_shown", "keys_shown", "rest_shown", "resting_reason")
     list_filter = ("provider",)
     list_select_related = ("provider",)

@@ -6,9 +6,11 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from providers.admin.base import ProvidersAdmin, ago, badge, link
+from providers.admin.base import PreparedAdmin, titled
+from providers.admin.show import ago, badge, link
 from providers.environment import is_base_url
 from providers.models import ApiKey, LanguageModel, LimitPool, Provider
 from providers.protocols import protocol_is_built
@@ -66,9 +68,9 @@ def base_url_check(text: str) -> None:
 
 
 @admin.register(Provider)
-class ProviderAdmin(ProvidersAdmin[Provider]):
-    list_display = ("label", "state_shown", "keys_shown", "last_ok_shown", "is_enabled", "protocol")
-    list_filter = ("is_enabled", "service", "protocol")
+class ProviderAdmin(PreparedAdmin[Provider]):
+    list_display = ("label", "state_shown", "keys_shown", "last_ok_shown", "enabled_shown", "protocol_shown")
+    list_filter = (("is_enabled", titled("asked", admin.BooleanFieldListFilter)), "service", "protocol")
     search_fields = ("name", "label")
     inlines = (ModelInline, PoolInline, KeyInline)
     readonly_fields = ("state_shown", "last_ok_shown", "source", "checked_on")
@@ -110,7 +112,7 @@ class ProviderAdmin(ProvidersAdmin[Provider]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # its usage must stay whole, and the catalogue would bring it back: it is turned off instead
 
-    def rows_prepare(self, rows: list[Provider]) -> None:
+    def rows_prepare(self, request: HttpRequest, rows: list[Provider]) -> None:
         counts = usable_counts(row.pk for row in rows)
         for row in rows:
             row.n_usable = counts.get(row.pk, 0)  # type: ignore[attr-defined]
@@ -124,6 +126,14 @@ class ProviderAdmin(ProvidersAdmin[Provider]):
         n_usable = _n_usable(provider) if provider_can_answer(provider) else 0
         text = f"{n_usable} of {_figure(provider, 'n_keys')}"
         return link("providers_apikey_changelist", text, query=f"?provider__id__exact={provider.pk}")
+
+    @admin.display(description="asked", ordering="is_enabled", boolean=True)
+    def enabled_shown(self, provider: Provider) -> bool:
+        return provider.is_enabled
+
+    @admin.display(description="wire format", ordering="protocol")
+    def protocol_shown(self, provider: Provider) -> SafeString:
+        return format_html('<span title="{}">{}</span>', provider.get_protocol_display(), provider.protocol)
 
     @admin.display(description="last success")
     def last_ok_shown(self, provider: Provider) -> SafeString:
@@ -154,7 +164,7 @@ def provider_state(provider: Provider) -> str:
         return "no usable key"
     if not _figure(provider, "has_default"):
         return "no model to ask"
-    return "answers now" if _figure(provider, "last_ok_at") else "never worked yet"
+    return "answers now" if _figure(provider, "last_ok_at") else "never worked"
 
 
 def _n_usable(provider: Provider) -> int:

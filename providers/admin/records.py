@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from providers.admin.base import DASH, RecordAdmin, ago, badge, link
+from providers.admin.base import RecordAdmin
+from providers.admin.show import DASH, ago, badge, link, usd
 from providers.models import KeyEvent, UsageBucket
 from providers.protocols.base import Outcome
 
@@ -61,7 +62,7 @@ class UsageBucketAdmin(RecordAdmin[UsageBucket]):
     def cost_shown(self, bucket: UsageBucket) -> str:
         """Show what is known; unpriced calls are named, never counted as free."""
         unpriced = f"{bucket.n_unpriced} unpriced" if bucket.n_unpriced else ""
-        priced = f"${bucket.cost_usd:.4f}" if bucket.n_unpriced < bucket.n_calls else ""
+        priced = usd(bucket.cost_usd) if bucket.n_unpriced < bucket.n_calls else ""
         return ", ".join(filter(None, (priced, unpriced)))
 
     @admin.display(description="mean latency")

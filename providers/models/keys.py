@@ -48,6 +48,7 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "API key"
         ordering = ["provider__name", "id"]
         constraints = [
             models.UniqueConstraint(fields=["provider", "fingerprint"], name="apikey_unique_fingerprint"),

@@ -13,8 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from processing.admin import show
 from processing.admin.base import BoundedPaginator
 from processing.admin.domain_page import runs_for
+from processing.admin.home import provider_rows
 from processing.models import Cohort, Drain, Leader, Prompt, Question
 from processing.rules.status import Coverage, RunStatus
 from tests.factories import (
@@ -238,6 +240,26 @@ def test_home_page_of_an_empty_installation_says_what_to_do(superuser_client: Cl
 
     for words in ("First steps", "Add a key", "Import domains", "Start a run"):
         assert words in page
+
+
+def test_home_page_lists_who_could_answer_and_who_is_off_last(db: None) -> None:
+    make_provider("a-without-key")
+    make_key(provider=make_provider("b-off", is_enabled=False))
+    make_key(provider=make_provider("c-local-off", is_enabled=False, needs_key=False))
+    make_key(provider=make_provider("d-local", needs_key=False))
+    make_key(provider=make_model(provider=make_provider("e-answers")).provider)
+
+    shown = [(row.provider.name, row.n_keys, row.is_off) for row in provider_rows()]
+
+    assert shown == [("e-answers", 1, False), ("d-local", 0, False), ("b-off", 1, True)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [(None, "–"), (0, "$0.00"), ("0.00001", "<$0.0001"), ("0.0123", "$0.0123"), ("1234.5", "$1,234.50")],
+)
+def test_money_that_is_not_nothing_never_shows_as_nothing(amount: Any, words: str) -> None:
+    assert show.usd(amount) == words
 
 
 def test_home_page_of_staff_without_rights_shows_nothing_of_the_work(staff_client: Client) -> None:
