@@ -1,10 +1,10 @@
 """How many drains are sent, and where: never more than the work needs or the fleet has."""
 
 import uuid
+from typing import Any
 
 import pytest
 from django.conf import settings
-from pytest_django.fixtures import SettingsWrapper
 from redis import Redis
 
 from processing import queue
@@ -15,11 +15,10 @@ from tests.factories import make_domain, make_key, make_model, make_prompt_versi
 pytestmark = pytest.mark.django_db
 
 
-def make_open_run(*, n_domains: int = 1, **values: object) -> Run:
+def make_open_run(**values: Any) -> Run:
     key = make_key()
     model = make_model(provider=key.provider)
-    domains = tuple(make_domain() for _ in range(n_domains))
-    return make_run(domains=domains, versions=(make_prompt_version(),), models=(model,), **values)
+    return make_run(domains=(make_domain(),), versions=(make_prompt_version(),), models=(model,), **values)
 
 
 def n_queued() -> int:
@@ -51,7 +50,7 @@ def test_new_drain_when_the_only_one_is_at_the_end_of_its_slice() -> None:
     "values",
     [{"paused_at": "2026-11-24T00:00Z"}, {"cancelled_at": "2026-11-24T00:00Z"}, {"drain_only": uuid.uuid4()}],
 )
-def test_no_drain_for_a_run_that_may_not_be_asked(values: dict[str, object]) -> None:
+def test_no_drain_for_a_run_that_may_not_be_asked(values: dict[str, Any]) -> None:
     make_open_run(**values)
 
     assert drains_dispatch() == 0
@@ -82,11 +81,11 @@ def test_queue_follows_the_priority(priority: int, name: str) -> None:
 
 
 def test_redis_away_is_a_log_line_and_no_error(
-    settings: SettingsWrapper, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_open_run()
     away = {name: {**values, "URL": "redis://127.0.0.1:1/0"} for name, values in settings.RQ_QUEUES.items()}
-    settings.RQ_QUEUES = away
+    monkeypatch.setattr(settings, "RQ_QUEUES", away)
 
     assert drains_dispatch() == 0
     assert "Redis does not answer" in caplog.text
