@@ -4,22 +4,7 @@ A message says what is wrong and what to do next. Errors of single provider call
 outcomes of attempts (`providers.protocols.base.Outcome`).
 """
 
-from typing import Any, ClassVar
-
-
-class ApplicationError(Exception):
-    """A request that cannot be served as it is. `fields` maps field names to messages; `extra` joins the error."""
-
-    status: ClassVar[int] = 400
-    code: ClassVar[str] = "validation"
-
-    def __init__(
-        self, message: str, *, fields: dict[str, list[str]] | None = None, extra: dict[str, Any] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.fields = fields
-        self.extra = extra or {}
+from providers.errors import ApplicationError as ApplicationError  # the one base class of both apps
 
 
 class Invalid(ApplicationError):
