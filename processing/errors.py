@@ -4,7 +4,23 @@ A message says what is wrong and what to do next. Errors of single provider call
 outcomes of attempts (`providers.protocols.base.Outcome`).
 """
 
-from providers.errors import ApplicationError as ApplicationError  # the one base class of both apps
+from providers.errors import ApplicationError
+
+__all__ = [
+    "AlreadyProcessing",
+    "ApplicationError",
+    "Conflict",
+    "Invalid",
+    "NeverAsked",
+    "NoModels",
+    "NoPrompts",
+    "NotFound",
+    "NothingToRetry",
+    "TooLarge",
+    "TooManyQuestions",
+    "Unavailable",
+    "WrongState",
+]
 
 
 class Invalid(ApplicationError):
