@@ -39,6 +39,13 @@ class WrongKeyState(ApplicationError):
     code = "wrong_state"
 
 
+class SimulationRefused(ApplicationError):
+    """Providers may not be simulated here and now: something real could be reached."""
+
+    status = 409
+    code = "wrong_state"
+
+
 class UnknownProvider(ApplicationError):
     """There is no provider of this name."""
 

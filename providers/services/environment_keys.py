@@ -4,6 +4,8 @@ The rows hold the variable's name, never the secret. A provider that needs no ke
 call is booked on a key.
 """
 
+import logging
+
 from django.conf import settings
 
 from providers.environment import ProviderSettings
@@ -12,7 +14,9 @@ from providers.pools import pool_default
 from providers.rules.secret import Secret
 from providers.secrets import field_cipher, last4_of
 from providers.services.key_states import key_transition
+from providers.services.simulation import is_pointed_at_simulator
 
+logger = logging.getLogger(__name__)
 ACTOR = "environment"
 NO_KEY_FINGERPRINT = "none"
 _GONE = "no longer in the environment"
@@ -22,6 +26,14 @@ def keys_sync_environment() -> None:
     """Make, find again and retire the keys that the environment holds. Safe to repeat; staff's choices stay."""
     for provider in Provider.objects.all():
         found = settings.PROVIDER_SETTINGS.get(provider.env_prefix, ProviderSettings())
+        if is_pointed_at_simulator(provider):
+            if found.keys:
+                logger.warning(
+                    "%s is simulated: its keys in the environment stay unused until"
+                    " `manage.py simulate_providers --restore`.",
+                    provider.name,
+                )
+            continue
         present = {_key_sync(provider, name=name, secret=secret) for name, secret in found.keys.items()}
         _retire_missing(provider, present)
         if not provider.needs_key:

@@ -121,7 +121,7 @@ class Answers:
         if price is None:
             return None
         usd = size.input_tokens * price.input_usd_per_mtok + size.output_tokens * price.output_usd_per_mtok
-        return round(usd / 1_000_000, 10)
+        return round(usd / 1_000_000, 8)
 
     def _outcome(self, told: Told) -> Outcome:
         if told.ending in self._format.means:

@@ -1,10 +1,12 @@
 """The ports of the simulator: one for all, and one each for providers that can be unreachable while others are not."""
 
 import asyncio
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from providers.simulator.engine import Engine
+from providers.simulator.scenario import ProviderSpec
 
 BACKLOG = 4096  # connections that may knock at once
 
@@ -17,7 +19,7 @@ class Ports:
         self._engine = engine
         self._host = host
         self.port = port
-        self._own_ports = own_ports(engine, port)
+        self._own_ports = own_ports(engine.scenario.providers, port)
         self._own_sites: dict[str, web.TCPSite] = {}
         self._lock = asyncio.Lock()
 
@@ -28,10 +30,8 @@ class Ports:
 
     def base_urls(self) -> dict[str, str]:
         """Return the base address of every provider."""
-        return {
-            name: f"http://{self._host}:{self._own_ports.get(name, self.port)}{one.spec.base_path}"
-            for name, one in self._engine.providers.items()
-        }
+        specs = self._engine.scenario.providers
+        return base_urls_for(specs, host=self._host, port=self.port, own=self._own_ports)
 
     async def open(self) -> None:
         """Open all ports; raises OSError when one is taken."""
@@ -65,7 +65,15 @@ class Ports:
         )
 
 
-def own_ports(engine: Engine, port: int) -> dict[str, int]:
+def own_ports(specs: Mapping[str, ProviderSpec], port: int) -> dict[str, int]:
     """Return the ports of providers with their own, by name; 0 stays 0: any free one."""
-    names = [name for name, one in engine.providers.items() if one.spec.own_port]
+    names = [name for name, spec in specs.items() if spec.own_port]
     return {name: port and port + place for place, name in enumerate(names, 1)}
+
+
+def base_urls_for(
+    specs: Mapping[str, ProviderSpec], *, host: str, port: int, own: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """Return the base address of every provider of a simulator at this port."""
+    own = own_ports(specs, port) if own is None else own
+    return {name: f"http://{host}:{own.get(name, port)}{spec.base_path}" for name, spec in specs.items()}
