@@ -15,7 +15,7 @@ _MIN_SECRET_LENGTH = 4  # a shorter one would mask ordinary words
 _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic|api-key)\s+[^\s\"',;]{6,}"), rf"\1 {MASK}"),
     (re.compile(r"\b(?:sk|gsk|csk|rk|pk|xai|pplx|hf|tgp|r8)[-_][\w\-*.]{6,}"), MASK),
-    (re.compile(r"\bAIza[\w\-*.]{6,}"), MASK),
+    (re.compile(r"\b(?:AIza|AQ\.)[\w\-*.]{6,}"), MASK),
     (
         re.compile(
             r"(?i)\b((?:api[ _-]?key|token|secret)(?: provided)?[\"']?\s*[:=]\s*[\"']?)[^\s\"',;]{6,}"

@@ -25,7 +25,7 @@ def test_redact_removes_a_known_secret(before: str, plain: str, after: str) -> N
     assert plain not in shown.replace("****", "")
 
 
-@given(prefix=st.sampled_from(["sk-", "sk-proj-", "gsk_", "xai-", "pplx-", "AIza"]), rest=secret_texts)
+@given(prefix=st.sampled_from(["sk-", "sk-proj-", "gsk_", "xai-", "pplx-", "AIza", "AQ."]), rest=secret_texts)
 def test_redact_removes_what_looks_like_a_key(prefix: str, rest: str) -> None:
     assert rest not in redact(f"Incorrect key {prefix}{rest} was sent")
 
