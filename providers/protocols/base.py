@@ -50,10 +50,17 @@ class Ask:
 class Target:
     """Who is asked, as data: what a protocol needs of a provider and its model to build a request.
 
-    `quirks` keys that protocols know: `credit_markers` (list of words that mean "no credit"),
-    `retryable_codes` (error codes to wait out though their status says otherwise),
-    `reasoning_outside_output` (bool: reasoning tokens are billed beside the output tokens),
-    `cost_path`, `cost_divisor` (where the answer reports its cost in USD), `cached_path`.
+    `quirks` says what a provider does otherwise; these are known (a test holds the list to the catalogue):
+
+    - errors: `credit_markers` (words that mean "no credit"), `quota_fields` (names in a 403 that mean the same),
+      `retryable_codes` (codes to wait out though the status says otherwise), `status_outcomes` (what a status
+      means here, when neither codes nor words say it)
+    - waits and limits: `daily_quota_markers` (words that mean a quota per day), `daily_reset_zone` (the time zone
+      at whose midnight it begins anew), `request_limit_per_s` (the window in seconds of `x-ratelimit-*-requests`)
+    - answers: `cached_path`, `cost_path` (where they stand, as dotted paths), `cost_divisor` (units of cost in a
+      USD), `reasoning_outside_output` (reasoning tokens are billed beside the output tokens), `has_think_tags`
+      (thinking may end in the text without having begun there)
+    - address: `default_version_path` (added to a base URL without a path)
     """
 
     provider: str
