@@ -50,5 +50,12 @@ class UnknownProvider(ApplicationError):
     """There is no provider of this name."""
 
 
+class NotFound(ApplicationError):
+    """There is no such provider, model or key."""
+
+    status = 404
+    code = "not_found"
+
+
 class Unreadable(Exception):
     """A stored secret cannot be decrypted: its master key is gone, or it belongs to another row."""

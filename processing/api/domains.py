@@ -10,16 +10,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from processing.api.fields import printable, read_parameters
+from processing.api.fields import read_parameters
 from processing.api.filters import AnswerFilter, DomainFilter
 from processing.api.inputs import ChosenDomains, RetryDomain
 from processing.api.lists import ListView, includes_text
-from processing.api.objects import Data, answer_data, domain_detail_data, domains_data, run_data
+from processing.api.objects import answer_data, domain_detail_data, domains_data, run_data
 from processing.models import Attempt, Domain
 from processing.selectors.answers import answers_for_domain
 from processing.selectors.domains import domain_for, domains_named, with_status
 from processing.services.domains import domains_archive, domains_mark_due
 from processing.services.retries import domain_retry
+from providers.api.inputs import printable
+from providers.api.objects import Data
 
 
 class DomainsView(ListView):

@@ -10,8 +10,10 @@ from typing import Any
 
 from django.http import QueryDict
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+
+from providers.api.inputs import Parameters, printable
 
 MAX_NAMES = 200
 MAX_REFERENCES = 10_000
@@ -70,20 +72,6 @@ class AnyList(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class Parameters(serializers.Serializer[Any]):
-    """The parameters of an endpoint; any other name is refused as `unknown_field`."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = [name for name in data if name not in self.fields]
-        if unknown:
-            known = ", ".join(self.fields)
-            text = f"There is no such field. Known: {known}." if known else "This takes no fields."
-            raise ValidationError(
-                {printable(name): [ErrorDetail(text, code="unknown_field")] for name in unknown}
-            )
-        return super().to_internal_value(data)
-
-
 def query_names(parameters: type[Parameters]) -> set[str]:
     """Return the names that an endpoint reads from the query, with their old camelCase forms."""
     names = set(parameters().fields)
@@ -101,11 +89,6 @@ def read_parameters(
     serializer = parameters(data=_given(body, request.query_params, parameters()))
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
-
-
-def printable(text: str) -> str:
-    """A caller's own words as they may stand in an answer: short, and without what JSON cannot hold."""
-    return text[:100].encode("utf-8", "replace").decode()
 
 
 def _given(body: Mapping[str, Any], query: QueryDict, serializer: Parameters) -> dict[str, Any]:

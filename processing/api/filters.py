@@ -12,7 +12,6 @@ from rest_framework.exceptions import ValidationError
 
 from processing.models import Attempt, Cohort, Domain, Prompt, Question, Run
 from processing.rules.status import DomainStatus, RunStatus
-from providers.models import LanguageModel
 
 YEARS = range(1970, 2200)  # beyond them no instant of ours lies, and near the ends of time zones overflow
 
@@ -152,16 +151,4 @@ class PromptFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     class Meta:
         model = Prompt
-        fields: list[str] = []
-
-
-class ModelFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """`GET /models`."""
-
-    provider = django_filters.CharFilter(field_name="provider__name")
-    is_default = django_filters.BooleanFilter()
-    state = OneOfMany(LanguageModel.Lane.values, field_name="lane")
-
-    class Meta:
-        model = LanguageModel
         fields: list[str] = []

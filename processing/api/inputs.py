@@ -3,7 +3,8 @@
 from django.conf import settings
 from rest_framework import serializers
 
-from processing.api.fields import MAX_REFERENCES, AnyList, BatchSize, Names, Parameters, WholeNumber
+from processing.api.fields import MAX_REFERENCES, AnyList, BatchSize, Names, WholeNumber
+from providers.api.inputs import Parameters
 
 
 class Priority(WholeNumber):
@@ -98,10 +99,6 @@ class PauseRun(Parameters):
     """`POST /runs/:id/pause`."""
 
     reason = serializers.CharField(max_length=200, required=False)
-
-
-class Nothing(Parameters):
-    """An endpoint without parameters."""
 
 
 def default_batch_size() -> int:

@@ -1,4 +1,4 @@
-"""What every list has in common, and the lists that only read: prompts, models and the figures of `/stats`.
+"""What every list has in common, and the lists that only read: prompts and the figures of `/stats`.
 
 Views fetch, call one selector or service, and send; scopes and query names are declared, and checked in
 `domainsite.api`.
@@ -13,12 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from processing.api.filters import ModelFilter, PromptFilter
-from processing.api.objects import Data, models_data, prompt_data
+from processing.api.filters import PromptFilter
+from processing.api.objects import prompt_data
 from processing.models import Prompt
 from processing.selectors.prompts import current_versions_for
 from processing.selectors.stats import stats
-from providers.models import LanguageModel
+from providers.api.objects import Data
 
 
 class ListView(GenericAPIView[Any]):
@@ -44,16 +44,6 @@ class PromptsView(ListView):
     def data_for(self, rows: Sequence[Prompt]) -> list[Data]:
         current = current_versions_for(rows)
         return [prompt_data(prompt, current.get(prompt.pk)) for prompt in rows]
-
-
-class ModelsView(ListView):
-    """`GET /models`."""
-
-    filterset_class = ModelFilter
-    queryset = LanguageModel.objects.select_related("provider")
-
-    def data_for(self, rows: Sequence[LanguageModel]) -> list[Data]:
-        return models_data(rows)
 
 
 class StatsView(APIView):

@@ -4,20 +4,12 @@ Each function takes a whole page and a fixed number of queries; figures come fro
 """
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
-from typing import Any
-
-from rest_framework import serializers
 
 from processing.models import Attempt, Domain, Prompt, PromptVersion, Question, Run
 from processing.rules.status import Coverage, RunStatus
 from processing.selectors.domains import CellError, coverages_for_domains, latest_answers, open_errors
 from processing.selectors.runs import coverages_for, eta_s, figures_for, lane_name, lanes_for, status_for
-from providers.models import LanguageModel
-from providers.selectors import blocked_reasons
-
-Data = dict[str, Any]
-Instant = serializers.DateTimeField(allow_null=True)
+from providers.api.objects import Data, instant, money
 
 
 def domains_data(domains: Iterable[Domain]) -> list[Data]:
@@ -198,36 +190,6 @@ def prompt_data(prompt: Prompt, current: PromptVersion | None) -> Data:
             "created_at": instant(current.created_at),
         },
     }
-
-
-def models_data(models: Sequence[LanguageModel]) -> list[Data]:
-    """Return models whose provider is joined, with why they cannot be asked now (null: they can)."""
-    blocked = blocked_reasons([model.pk for model in models])
-    return [
-        {
-            "id": model.pk,
-            "provider": model.provider.name,
-            "model": model.name,
-            "tier": model.tier,
-            "is_default": model.is_default,
-            "state": model.lane,
-            "blocked_by": blocked.get(model.pk) or None,
-            "paused_until": instant(model.lane_until),
-            "max_output_tokens": model.max_output_tokens,
-            "context_tokens": model.context_tokens,
-        }
-        for model in models
-    ]
-
-
-def instant(value: Any) -> str | None:
-    """Return an instant in ISO 8601 with `Z`."""
-    return None if value is None else Instant.to_representation(value)
-
-
-def money(value: Decimal | None) -> str | None:
-    """Return USD as text: `Decimal("0.5")` → `"0.50000000"`."""
-    return None if value is None else f"{value:.8f}"
 
 
 def _cell_data(question: Question) -> Data:

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from processing.api.fields import query_names, read_parameters
 from processing.api.inputs import ProcessPending, UltraFast, default_batch_size
-from processing.api.objects import Data, answer_data, run_data
+from processing.api.objects import answer_data, run_data
 from processing.models import Domain, Question, Run
 from processing.selectors.answers import answers_for_run
 from processing.selectors.domains import (
@@ -24,6 +24,7 @@ from processing.selectors.domains import (
 from processing.selectors.stats import queue_figures
 from processing.services.runs import pending_run_create
 from processing.ultra import ultra_fast_process
+from providers.api.objects import Data
 
 
 class ProcessPendingView(APIView):

@@ -12,14 +12,16 @@ from rest_framework.views import APIView
 from processing.api.domains import chosen_domains
 from processing.api.fields import read_parameters
 from processing.api.filters import QuestionFilter, RunFilter
-from processing.api.inputs import CreateRun, Nothing, PauseRun
+from processing.api.inputs import CreateRun, PauseRun
 from processing.api.lists import ListView
-from processing.api.objects import Data, question_data, run_data, runs_data
+from processing.api.objects import question_data, run_data, runs_data
 from processing.errors import NotFound
 from processing.models import Question, Run
 from processing.selectors.answers import questions_with_names
 from processing.selectors.runs import with_status
 from processing.services import runs as run_services
+from providers.api.inputs import Nothing
+from providers.api.objects import Data
 
 
 class RunsView(ListView):

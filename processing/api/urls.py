@@ -11,7 +11,7 @@ from processing.api.domains import (
     RetryView,
 )
 from processing.api.intake import ImportView
-from processing.api.lists import ModelsView, PromptsView, StatsView
+from processing.api.lists import PromptsView, StatsView
 from processing.api.process import ProcessPendingView, UltraFastView
 from processing.api.runs import (
     CancelView,
@@ -41,6 +41,5 @@ urlpatterns = [
     path("runs/<int:pk>/cancel", CancelView.as_view(), name="run-cancel"),
     path("runs/<int:pk>/retry-failed", RetryFailedView.as_view(), name="run-retry-failed"),
     path("prompts", PromptsView.as_view(), name="prompts"),
-    path("models", ModelsView.as_view(), name="models"),
     path("stats", StatsView.as_view(), name="stats"),
 ]

@@ -22,6 +22,7 @@ from processing.models import Attempt, Question, RunUsage
 from processing.rules.outcomes import NextStep, Verdict, next_step
 from providers.clock import database_now
 from providers.counters import counters_add
+from providers.latencies import Latency, latencies_add
 from providers.protocols.base import Failure, Outcome, Reply
 from providers.usage import UsageRow, usage_add
 
@@ -239,6 +240,12 @@ def _usage_add(drain: uuid.UUID, results: Sequence[Result], booked: Mapping[uuid
                 result
             )
     usage_add([_usage_row(minute, drain, group) for group in groups.values()])
+    replies = [result for group in groups.values() for result in group if isinstance(result.reply, Reply)]
+    latencies_add(drain, [_latency(result) for result in replies], at=minute)
+
+
+def _latency(result: Result) -> Latency:
+    return Latency(result.provider_id, result.claim.model_id, result.key_id or 0, result.latency_ms)
 
 
 def _usage_row(minute: datetime, drain: uuid.UUID, group: Sequence[Result]) -> UsageRow:

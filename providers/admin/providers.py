@@ -13,7 +13,7 @@ from providers.admin.base import PreparedAdmin, titled
 from providers.admin.show import ago, badge, link
 from providers.environment import is_base_url
 from providers.models import ApiKey, LanguageModel, LimitPool, Provider
-from providers.protocols import protocol_is_built
+from providers.overview import provider_state
 from providers.selectors import provider_can_answer, providers_at_a_glance, usable_counts
 
 # Where keys are sent, and how: who may change these could have all keys sent to a host of their own.
@@ -119,7 +119,7 @@ class ProviderAdmin(PreparedAdmin[Provider]):
 
     @admin.display(description="state")
     def state_shown(self, provider: Provider) -> SafeString:
-        return badge(provider_state(provider))
+        return badge(state_of(provider))
 
     @admin.display(description="usable keys")
     def keys_shown(self, provider: Provider) -> SafeString:
@@ -154,17 +154,14 @@ class ProviderAdmin(PreparedAdmin[Provider]):
         messages.success(request, f"{n_changed} turned off.")
 
 
-def provider_state(provider: Provider) -> str:
-    """Return in a few words whether a provider could answer now; “answers now” needs a key that worked before."""
-    if not provider.is_enabled:
-        return "sunset" if provider.service == Provider.Service.SUNSET else "off"
-    if not protocol_is_built(provider.protocol):
-        return "not supported yet"
-    if not _n_usable(provider):
-        return "no usable key"
-    if not _figure(provider, "has_default"):
-        return "no model to ask"
-    return "answers now" if _figure(provider, "last_ok_at") else "never worked"
+def state_of(provider: Provider) -> str:
+    """Return the state of a provider from the list, or of one on its own page."""
+    return provider_state(
+        provider,
+        n_usable=_n_usable(provider),
+        has_default=bool(_figure(provider, "has_default")),
+        last_ok_at=_figure(provider, "last_ok_at"),
+    )
 
 
 def _n_usable(provider: Provider) -> int:

@@ -7,7 +7,7 @@ knows of domains, runs or questions: usage is booked under the opaque id of the 
 from providers.models.catalogue import CatalogueRow, LanguageModel, ModelPrice, Protocol, Provider, Tier
 from providers.models.keys import ApiKey, KeyEvent, KeyModelPause
 from providers.models.limits import LearnedLimit, Limit, LimitPool
-from providers.models.usage import UsageBucket
+from providers.models.usage import LatencyCount, UsageBucket
 
 __all__ = [
     "ApiKey",
@@ -15,6 +15,7 @@ __all__ = [
     "KeyEvent",
     "KeyModelPause",
     "LanguageModel",
+    "LatencyCount",
     "LearnedLimit",
     "Limit",
     "LimitPool",

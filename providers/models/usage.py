@@ -1,4 +1,4 @@
-"""What calls used, by minute and maker."""
+"""What calls used, by minute and maker, and how long answers took."""
 
 from decimal import Decimal
 
@@ -37,3 +37,26 @@ class UsageBucket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bucket_at:%Y-%m-%d %H:%M} {self.model_id} {self.outcome}: {self.n_calls}"
+
+
+class LatencyCount(models.Model):
+    """How many calls of ten minutes got a reply within a band of latencies (`providers.rules.latency`)."""
+
+    bucket_at = models.DateTimeField(help_text="Start of the ten minutes, UTC.")
+    drain = models.UUIDField(help_text="Who made the calls: an opaque id.")
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="+", db_index=False)
+    model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="+", db_index=False)
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="+", db_index=False)
+    band = models.PositiveSmallIntegerField()
+    n_calls = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            # providers.usage_figures reads by time, so it comes first
+            models.UniqueConstraint(
+                fields=["bucket_at", "drain", "model", "key", "band"], name="latencycount_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bucket_at:%Y-%m-%d %H:%M} {self.model_id} band {self.band}: {self.n_calls}"
