@@ -36,7 +36,7 @@ test: .venv/dev.stamp ## the suite; DATABASE_URL and REDIS_URL choose what it ru
 	$(BIN)/python -m pytest $(ARGS)
 
 watch: .venv/dev.stamp ## the suite, again at every save
-	$(BIN)/python -m pytest_watcher . --now --clear --runner $(BIN)/pytest -- -q --ff $(ARGS)
+	@$(BIN)/python -m tests.watch -q $(ARGS)
 
 coverage: .venv/dev.stamp ## the suite with coverage, branches and worker processes included
 	$(BIN)/coverage erase

@@ -10,21 +10,19 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
 
+from domainsite.changes import changed_at
 from domainsite.embedded import EmbeddedServer, EmbeddedServerError
 from domainsite.preparing import prepare
 from domainsite.supervisor import Service, Supervisor
 
 STOP_MARGIN_S = 5  # beyond what a worker takes to give back its questions
 SERVER_LOOK_EVERY_S = 2.0
-WATCHED = ("domainsite", "monitoring", "processing", "providers")
-WATCHED_SUFFIXES = {".py", ".lua", ".toml"}
 
 
 class PortInUse(Exception):
@@ -148,11 +146,3 @@ def _server_restart(server: EmbeddedServer, supervisor: Supervisor) -> None:
         server.start()
     except EmbeddedServerError as error:
         supervisor.say("server", f"{error} It is tried again.")
-
-
-def changed_at(base_dir: Path) -> float:
-    """Return when a file of the project was changed last, in seconds since the epoch."""
-    files = (
-        path for name in WATCHED for path in (base_dir / name).rglob("*") if path.suffix in WATCHED_SUFFIXES
-    )
-    return max((path.stat().st_mtime for path in files if path.is_file()), default=0.0)

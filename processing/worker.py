@@ -9,7 +9,9 @@ import signal
 from typing import Any
 
 from django.db import connections
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue, Worker
 from rq.job import Job
 
@@ -53,7 +55,8 @@ class DrainWorker(Worker):
         super().main_work_horse(job, queue)
 
     def teardown(self) -> None:
-        """Say goodbye to Redis; when it is away its entry expires by itself."""
+        """Say goodbye to Redis; when it is away its entry expires by itself, and nobody waits for it to return."""
+        self.connection.set_retry(Retry(NoBackoff(), 0))
         try:
             super().teardown()  # type: ignore[no-untyped-call]
         except RedisError as error:

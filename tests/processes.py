@@ -1,9 +1,15 @@
-"""Looking at real processes: who lives, who is whose child, and waiting for something to become true."""
+"""Starting and looking at real processes: who lives, who is whose child, and waiting for something to become true."""
 
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+
+def bare_environment(state_dir: Path, **variables: str) -> dict[str, str]:
+    """Return the environment of a process that shares nothing with this test session but its measuring."""
+    measuring = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return {"PATH": os.environ["PATH"], "ENV_FILE": "", "STATE_DIR": str(state_dir), **measuring, **variables}
 
 
 def wait_until(condition: Callable[[], object], *, timeout_s: float = 30, what: str = "it") -> None:

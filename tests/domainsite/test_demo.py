@@ -1,7 +1,6 @@
 """`manage.py demo` with real workers against a provider on a socket: its last line, its exit codes, its table."""
 
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -15,22 +14,20 @@ from domainsite.demo_output import answers_table, summary_line
 from processing.models import Question
 from processing.selectors.runs import coverage_for
 from tests.factories import make_attempt, make_domain, make_model, make_prompt_version, make_run
-from tests.processes import descendants, is_alive, wait_until
+from tests.processes import bare_environment, descendants, is_alive, wait_until
 from tests.stub_provider import Answer, Call, stub_provider
 
 
 def demo_start(state_dir: Path, url: str) -> subprocess.Popen[str]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "ENV_FILE": "",
-        "STATE_DIR": str(state_dir),
-        "LOG_LEVEL": "WARNING",
-        "QUEUE_CONCURRENCY": "1",
-        "RETRY_LIMIT": "1",
-        "OPENAI_COMPATIBLE_BASE_URL": f"{url}/v1",
-        "OPENAI_COMPATIBLE_MODEL": "stub-1",
-        "OPENAI_COMPATIBLE_MAX_IN_FLIGHT": "8",
-    }
+    environment = bare_environment(
+        state_dir,
+        LOG_LEVEL="WARNING",
+        QUEUE_CONCURRENCY="1",
+        RETRY_LIMIT="1",
+        OPENAI_COMPATIBLE_BASE_URL=f"{url}/v1",
+        OPENAI_COMPATIBLE_MODEL="stub-1",
+        OPENAI_COMPATIBLE_MAX_IN_FLIGHT="8",
+    )
     return subprocess.Popen(
         [sys.executable, "manage.py", "demo"],
         cwd=settings.BASE_DIR,

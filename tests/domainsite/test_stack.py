@@ -15,7 +15,7 @@ from django.conf import settings
 
 from domainsite.embedded import EmbeddedServer
 from domainsite.local_model import free_port
-from tests.processes import descendants, is_alive, wait_until
+from tests.processes import bare_environment, descendants, is_alive, wait_until
 
 
 class Stack:
@@ -24,14 +24,7 @@ class Stack:
     def __init__(self, state_dir: Path, *, port: int, arguments: tuple[str, ...] = ()) -> None:
         self.port = port
         self.log = state_dir / "stack.log"
-        environment = {
-            "PATH": os.environ["PATH"],
-            "ENV_FILE": "",
-            "STATE_DIR": str(state_dir),
-            "PORT": str(port),
-            "QUEUE_CONCURRENCY": "1",
-            "SHUTDOWN_GRACE_S": "5",
-        }
+        environment = bare_environment(state_dir, PORT=str(port), QUEUE_CONCURRENCY="1", SHUTDOWN_GRACE_S="5")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "stack", *arguments],
@@ -111,7 +104,7 @@ def test_stack_that_is_killed_takes_everyone_along(stack: Stack) -> None:
     stack.process.kill()
     stack.process.wait()
 
-    wait_until(lambda: not [pid for pid in everyone if is_alive(pid)], timeout_s=20, what="everyone's end")
+    wait_until(lambda: not [pid for pid in everyone if is_alive(pid)], timeout_s=40, what="everyone's end")
 
 
 def test_port_that_is_taken_is_said(tmp_path: Path) -> None:

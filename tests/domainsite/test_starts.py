@@ -1,7 +1,6 @@
 """Real starts: secrets made by racing processes agree, wrong settings stop every command without a traceback."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,15 +8,16 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.processes import bare_environment
+
 SHOW_SECRETS = "from domainsite import settings as s; print(s.SECRET_KEY, s.FIELD_ENCRYPTION_KEYS)"
 
 
 def started(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-    environment = {"PATH": os.environ["PATH"], "ENV_FILE": "", "STATE_DIR": str(tmp_path), **variables}
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=settings.BASE_DIR,
-        env=environment,
+        env=bare_environment(tmp_path, **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

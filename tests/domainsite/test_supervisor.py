@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from domainsite.stack import changed_at
+from domainsite.changes import changed_at
 from domainsite.supervisor import Service, Supervisor
 from tests.processes import is_alive, wait_until
 
