@@ -60,6 +60,7 @@ class Target:
     - answers: `cached_path`, `cost_path` (where they stand, as dotted paths), `cost_divisor` (units of cost in a
       USD), `reasoning_outside_output` (reasoning tokens are billed beside the output tokens), `has_think_tags`
       (thinking may end in the text without having begun there)
+    - requests: `thinking_room_tokens` (by model: added to the output cap where thinking cannot be turned off)
     - address: `default_version_path` (added to a base URL without a path)
     """
 

@@ -16,6 +16,7 @@ from providers.protocols.headers import request_headers
 from providers.protocols.request_fields import chat_url, merged, plain_name, put, without
 from providers.rules.classify import failure_for
 from providers.rules.error_bodies import ErrorFacts, error_facts, facts_of_json, json_body
+from providers.rules.output_cap import output_cap
 from providers.rules.redact import redact
 from providers.rules.secret import Secret
 from providers.rules.text import clean_text
@@ -122,8 +123,7 @@ class JsonProtocol(ABC):
             body = without(body, refused)
         names = (target.output_cap_field, *self.cap_fields)
         if cap_field := next((name for name in names if plain_name(name) not in refused), ""):
-            cap = min(ask.max_output_tokens, target.max_output_tokens or ask.max_output_tokens)
-            put(body, cap_field, cap)
+            put(body, cap_field, output_cap(target, ask.max_output_tokens))
         return body
 
     def _failure(

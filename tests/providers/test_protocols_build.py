@@ -132,6 +132,23 @@ def test_cap_is_never_above_the_models_own(provider: str) -> None:
     assert "9000" not in body
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "own_cap", "sent"),
+    [
+        ("openai", "gpt-6-luna", None, 2000),
+        ("openai", "gpt-6.1-sol", None, 6000),
+        ("openai", "gpt-6.1-sol", 4096, 4096),
+        ("groq", "openai/gpt-oss-20b", 65_536, 3000),
+    ],
+)
+def test_models_that_cannot_stop_thinking_get_room(
+    provider: str, model: str, own_cap: int | None, sent: int
+) -> None:
+    body = body_for(provider, model=model, max_output_tokens=own_cap)
+
+    assert body["max_completion_tokens"] == sent
+
+
 GEMINI_OPTIONS = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "low"}, "topP": 0.9}}
 
 

@@ -2,9 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from providers.environment import catalogue_entries
 from providers.protocols.base import Target
+from providers.rules.quirks import quirk_errors
 
 PROVIDERS = Path(__file__).parents[2] / "providers"
 NOT_QUIRKS = {"quirks", "x-ratelimit-*-requests"}
@@ -34,3 +38,31 @@ def test_every_quirk_of_the_catalogue_is_documented() -> None:
 
 def test_documented_quirks_are_those_that_code_knows() -> None:
     assert documented() == used()
+
+
+@pytest.mark.parametrize("entry", catalogue_entries(), ids=lambda entry: entry["name"])
+def test_quirks_of_the_catalogue_are_well_formed(entry: dict[str, Any]) -> None:
+    assert quirk_errors(entry.get("quirks", {})) == []
+
+
+@pytest.mark.parametrize(
+    ("quirks", "error"),
+    [
+        ([], "Quirks are an object with names."),
+        ({"credit_markers": "billing"}, "credit_markers is a list of texts."),
+        ({"credit_markers": [""]}, "credit_markers is a list of texts."),
+        ({"cost_path": 1}, "cost_path is a text."),
+        ({"has_think_tags": "yes"}, "has_think_tags is true or false."),
+        ({"cost_divisor": 0}, "cost_divisor is a whole number above 0."),
+        ({"daily_reset_zone": "Mars/Olympus"}, "daily_reset_zone is the name of a time zone."),
+        ({"status_outcomes": {"498": "sad"}}, "status_outcomes names an outcome for each status."),
+        ({"thinking_room_tokens": 4000}, "thinking_room_tokens gives a whole number above 0 for each model."),
+        (
+            {"thinking_room_tokens": {"m": -1}},
+            "thinking_room_tokens gives a whole number above 0 for each model.",
+        ),
+        ({"colour": "red"}, "There is no quirk 'colour'."),
+    ],
+)
+def test_wrong_quirks_are_named(quirks: Any, error: str) -> None:
+    assert quirk_errors(quirks) == [error]
