@@ -1,6 +1,9 @@
 """Who answers, and with what: rows that come from the catalogue until staff change them."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
+
+from providers.rules.quirks import quirk_errors
 
 
 class Protocol(models.TextChoices):
@@ -75,6 +78,13 @@ class Provider(CatalogueRow):
     def __str__(self) -> str:
         return self.label
 
+    def clean(self) -> None:
+        errors = {name: _not_object(getattr(self, name)) for name in ("extra_body", "key_check")}
+        errors["quirks"] = quirk_errors(self.quirks)
+        errors["extra_headers"] = _not_object(self.extra_headers, of_texts=True)
+        if errors := {name: wrong for name, wrong in errors.items() if wrong}:
+            raise ValidationError(errors)
+
 
 class LanguageModel(CatalogueRow):
     """What a provider answers with."""
@@ -117,6 +127,10 @@ class LanguageModel(CatalogueRow):
     def __str__(self) -> str:
         return f"{self.provider.name}: {self.name}"
 
+    def clean(self) -> None:
+        if errors := _not_object(self.request_options):
+            raise ValidationError({"request_options": errors})
+
 
 class ModelPrice(models.Model):
     """A price that staff entered, from a day on: it goes before the maintained price data."""
@@ -136,3 +150,12 @@ class ModelPrice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model}: {self.input_usd_per_mtok} / {self.output_usd_per_mtok} from {self.valid_from}"
+
+
+def _not_object(value: object, *, of_texts: bool = False) -> list[str]:
+    """Return what is wrong with a JSON value that protocols take as an object, nothing when all is well."""
+    if not isinstance(value, dict):
+        return ["An object with names."]
+    if of_texts and not all(isinstance(one, str) for one in value.values()):
+        return ["An object whose values are texts."]
+    return []

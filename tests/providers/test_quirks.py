@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from providers.environment import catalogue_entries
+from providers.models import LanguageModel, Provider
 from providers.protocols.base import Target
 from providers.rules.quirks import quirk_errors
 
@@ -66,3 +68,28 @@ def test_quirks_of_the_catalogue_are_well_formed(entry: dict[str, Any]) -> None:
 )
 def test_wrong_quirks_are_named(quirks: Any, error: str) -> None:
     assert quirk_errors(quirks) == [error]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"quirks": {"colour": "red"}}, {"extra_body": []}, {"extra_headers": {"x": 1}}, {"key_check": "no"}],
+)
+def test_provider_refuses_what_a_protocol_could_not_use(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Provider(**values).clean()
+
+    assert caught.value.message_dict.keys() == values.keys()
+
+
+def test_model_refuses_options_that_are_no_object() -> None:
+    with pytest.raises(ValidationError, match="An object with names"):
+        LanguageModel(request_options=["temperature"]).clean()
+
+
+@pytest.mark.parametrize("entry", catalogue_entries(), ids=lambda entry: entry["name"])
+def test_the_catalogue_passes_the_same_checks(entry: dict[str, Any]) -> None:
+    names = ("quirks", "extra_body", "extra_headers", "key_check")
+
+    Provider(**{name: entry[name] for name in names if name in entry}).clean()
+    for model in entry.get("models", []):
+        LanguageModel(request_options=model.get("request_options", {})).clean()
