@@ -1,6 +1,7 @@
 """Answers of a simulated provider: their size, text and cost, and how a fault spoils them."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from providers.protocols.base import Outcome
@@ -38,9 +39,10 @@ class Measured:
 class Answers:
     """Writes the answers of one provider."""
 
-    def __init__(self, spec: ProviderSpec, wire_format: Format) -> None:
+    def __init__(self, spec: ProviderSpec, wire_format: Format, manner: Mapping[str, str]) -> None:
         self._spec = spec
         self._format = wire_format
+        self._manner = manner
 
     def measured(self, asked: Asked, draws: Draws) -> Measured:
         """Return how large the answer will be, never above the cap that the request names."""
@@ -108,7 +110,7 @@ class Answers:
         record.cost_usd = told.cost_usd
         return Plan(
             record,
-            body=json.dumps(self._format.told(told, self._spec.name), separators=(",", ":")).encode(),
+            body=json.dumps(self._format.told(told, self._manner), separators=(",", ":")).encode(),
             delay_s=self._spec.latency_ms.at(call.draws.uniform("latency")) / 1000,
         )
 

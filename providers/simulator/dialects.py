@@ -49,6 +49,7 @@ class Dialect:
     required_fields: tuple[str, ...]
     required_headers: tuple[str, ...]
     request_id_header: str
+    manner: dict[str, str]
 
 
 @cache
@@ -69,6 +70,7 @@ def dialect_for(provider: str) -> Dialect:
         required_fields=tuple(own.get("required_fields", ())),
         required_headers=tuple(own.get("required_headers", ())),
         request_id_header=merged["request_id_header"],
+        manner=own.get("manner", {}),
     )
 
 

@@ -129,7 +129,7 @@ def _pages(provider: SimulatedProvider) -> dict[tuple[str, str], _Page]:
     spec, dialect = provider.spec, provider.dialect
     models_path = "/v1/models" if spec.chat_path.startswith(("/v1", "/v2")) else "/models"
     check_path, check_method = spec.key_check.get("path", models_path), spec.key_check.get("method", "GET")
-    listed = json.dumps(provider.format.models(spec.models, spec.name))
+    listed = json.dumps(provider.format.models(spec.models, dialect.manner))
     return {
         (
             check_method if path == check_path else "GET",

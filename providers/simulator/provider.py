@@ -33,7 +33,7 @@ class SimulatedProvider:
         self.spec = spec
         self.dialect = dialect_for(spec.name)
         self.format = FORMATS[spec.protocol]
-        self._answers = Answers(spec, self.format)
+        self._answers = Answers(spec, self.format, self.dialect.manner)
         self._errors = Errors(spec, self.dialect)
         self._seed = seed
         self._pools = {pool.name: PoolState(pool.limits) for pool in spec.pools}

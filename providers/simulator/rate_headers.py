@@ -21,7 +21,7 @@ def rate_headers(
 
 
 def duration(ns: int) -> str:
-    """Return a duration as OpenAI writes it, rounded up to milliseconds: `20ms`, `7.66s`, `6m0s`, `1h0m2s`."""
+    """Return a duration as reset headers write it, rounded up to milliseconds: `20ms`, `7.66s`, `6m0s`, `1h0m2s`."""
     ms = -(-ns // 1_000_000)
     if ms < 1000:
         return f"{ms}ms"
@@ -41,7 +41,7 @@ def _tightest(standings: list[Standing]) -> dict[str, Standing]:
     return found
 
 
-def _openai(standings: list[Standing], _now: datetime, _is_refused: bool) -> dict[str, str]:
+def _durations(standings: list[Standing], _now: datetime, _is_refused: bool) -> dict[str, str]:
     headers = {}
     for what, one in _tightest(standings).items():
         if what in ("requests", "tokens"):
@@ -51,7 +51,7 @@ def _openai(standings: list[Standing], _now: datetime, _is_refused: bool) -> dic
     return headers
 
 
-def _anthropic(standings: list[Standing], now: datetime, _is_refused: bool) -> dict[str, str]:
+def _instants(standings: list[Standing], now: datetime, _is_refused: bool) -> dict[str, str]:
     headers = {}
     for what, one in _tightest(standings).items():
         name = what.replace("_", "-")
@@ -64,7 +64,7 @@ def _anthropic(standings: list[Standing], now: datetime, _is_refused: bool) -> d
     return headers
 
 
-def _mistral(standings: list[Standing], _now: datetime, _is_refused: bool) -> dict[str, str]:
+def _per_minute(standings: list[Standing], _now: datetime, _is_refused: bool) -> dict[str, str]:
     headers = {}
     for one in standings:
         what = {"requests": "req", "tokens": "tokens"}.get(one.limit.what)
@@ -75,7 +75,7 @@ def _mistral(standings: list[Standing], _now: datetime, _is_refused: bool) -> di
     return headers
 
 
-def _openrouter(standings: list[Standing], now: datetime, is_refused: bool) -> dict[str, str]:
+def _epoch(standings: list[Standing], now: datetime, is_refused: bool) -> dict[str, str]:
     one = _tightest(standings).get("requests")
     if one is None or not is_refused:
         return {}
@@ -88,8 +88,8 @@ def _openrouter(standings: list[Standing], now: datetime, is_refused: bool) -> d
 
 
 _STYLES: dict[str, Callable[[list[Standing], datetime, bool], dict[str, str]]] = {
-    "openai": _openai,
-    "anthropic": _anthropic,
-    "mistral": _mistral,
-    "openrouter": _openrouter,
+    "durations": _durations,
+    "instants": _instants,
+    "per_minute": _per_minute,
+    "epoch": _epoch,
 }

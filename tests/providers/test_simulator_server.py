@@ -113,6 +113,13 @@ def test_closed_port_leaves_the_others_open_and_opens_again(simulator: RunningSi
     assert asked_once(simulator).outcome is Outcome.ANSWERED
 
 
+def test_port_opens_by_the_clock(simulator: RunningSimulator) -> None:
+    simulator.post("faults", name="dead", kind="port_closed", provider="openai", seconds=[0, 1])
+    assert asked_once(simulator).outcome is Outcome.CONNECTION
+
+    wait_until(lambda: asked_once(simulator).outcome is Outcome.ANSWERED, timeout_s=5)
+
+
 def test_fault_for_certain_calls_counts_only_those_that_fit(simulator: RunningSimulator) -> None:
     simulator.post("faults", name="third", kind="server_error", calls=[3, 4], provider="openai")
 

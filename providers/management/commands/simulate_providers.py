@@ -17,7 +17,7 @@ from providers.simulator.engine import Engine
 from providers.simulator.journal import Journal
 from providers.simulator.ports import base_urls_for
 from providers.simulator.scenario import Scenario, ScenarioError, scenario_path, scenario_read
-from providers.simulator.server import listening
+from providers.simulator.server import collect_seldom, listening
 
 ACTOR = "simulate_providers"
 
@@ -79,4 +79,5 @@ class Command(BaseCommand):
                 self.stdout.write(f"{name:<18} {url}")
             self.stdout.write(f"simulating {len(engine.providers)} providers on {simulator.ports.url}")
             self.stdout.flush()
+            collect_seldom()
             await stop.wait()

@@ -1,5 +1,6 @@
 """Anthropic's messages: text in blocks, cached tokens beside the input tokens, a refusal as a stop reason."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from providers.protocols.base import Outcome
@@ -37,7 +38,7 @@ class Anthropic:
             fields=frozenset(body),
         )
 
-    def told(self, told: Told, provider: str) -> dict[str, Any]:
+    def told(self, told: Told, manner: Mapping[str, str]) -> dict[str, Any]:
         """Return the body that answers it; what it thought comes first."""
         thinking = {"type": "thinking", "thinking": "Thinking of an answer.", "signature": told.id}
         text = {"type": "text", "text": told.text, "citations": None}
@@ -66,7 +67,7 @@ class Anthropic:
         }
         return body
 
-    def models(self, names: tuple[str, ...], provider: str) -> Any:
+    def models(self, names: tuple[str, ...], manner: Mapping[str, str]) -> Any:
         """Return the list of models."""
         entries = [
             {"type": "model", "id": name, "display_name": name, "created_at": "2026-01-01T00:00:00Z"}

@@ -1,5 +1,6 @@
 """What every simulated wire format does: read what is asked, write what is answered. Pure; errors stand elsewhere."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
@@ -51,7 +52,7 @@ class Told:
 
 
 class Format(Protocol):
-    """A wire format. Differences between providers that share one come as the provider's name.
+    """A wire format. Differences between providers that share one come as `manner`, from `dialects.toml`.
 
     `means`: what endings mean where the format cannot say them as they are.
     """
@@ -61,10 +62,10 @@ class Format(Protocol):
     def asked(self, path: str, body: dict[str, Any]) -> Asked:
         """Return what a request asks; raises BadCall."""
 
-    def told(self, told: Told, provider: str) -> dict[str, Any]:
+    def told(self, told: Told, manner: Mapping[str, str]) -> dict[str, Any]:
         """Return the body that answers it."""
 
-    def models(self, names: tuple[str, ...], provider: str) -> Any:
+    def models(self, names: tuple[str, ...], manner: Mapping[str, str]) -> Any:
         """Return the body of the list of models."""
 
 

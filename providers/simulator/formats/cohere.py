@@ -1,5 +1,6 @@
 """Cohere's chat v2: content in blocks, counts as floats, billed units beside real tokens."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from providers.protocols.base import Outcome
@@ -30,7 +31,7 @@ class Cohere:
             fields=frozenset(body),
         )
 
-    def told(self, told: Told, provider: str) -> dict[str, Any]:
+    def told(self, told: Told, manner: Mapping[str, str]) -> dict[str, Any]:
         """Return the body that answers it; it names no model."""
         thinking = {"type": "thinking", "thinking": "Thinking of an answer."}
         text = {"type": "text", "text": told.text}
@@ -49,6 +50,6 @@ class Cohere:
             }
         return body
 
-    def models(self, names: tuple[str, ...], provider: str) -> Any:
+    def models(self, names: tuple[str, ...], manner: Mapping[str, str]) -> Any:
         """Return the list of models."""
         return {"models": [{"name": name, "endpoints": ["chat"], "finetuned": False} for name in names]}

@@ -1,6 +1,7 @@
 """Gemini's generateContent: the model in the path, counts left out when 0, a blocked prompt without candidates."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from providers.protocols.base import Outcome
@@ -34,7 +35,7 @@ class Gemini:
             fields=frozenset(body) | frozenset(config),
         )
 
-    def told(self, told: Told, provider: str) -> dict[str, Any]:
+    def told(self, told: Told, manner: Mapping[str, str]) -> dict[str, Any]:
         """Return the body that answers it."""
         body: dict[str, Any] = {"modelVersion": told.model, "responseId": told.id}
         if told.ending is Ending.BLOCKED:
@@ -45,7 +46,7 @@ class Gemini:
             body["usageMetadata"] = _usage(told)
         return body
 
-    def models(self, names: tuple[str, ...], provider: str) -> Any:
+    def models(self, names: tuple[str, ...], manner: Mapping[str, str]) -> Any:
         """Return the list of models."""
         methods = ["generateContent", "countTokens"]
         return {

@@ -1,6 +1,10 @@
-"""OpenAI's chat completions, and what the providers that share them do otherwise (see `_USAGE`, `_FINISHES`)."""
+"""OpenAI's chat completions, and what the providers that share them do otherwise.
 
-from collections.abc import Callable
+`manner` knows `usage` (`hits and misses`, `reasoning outside`, `with cost`), `reasoning` (`chunks`, `tags`, or the
+name of a field beside the content) and `models` (`bare list`).
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from providers.protocols.base import Outcome
@@ -34,7 +38,7 @@ class OpenAIChat:
             fields=frozenset(body),
         )
 
-    def told(self, told: Told, provider: str) -> dict[str, Any]:
+    def told(self, told: Told, manner: Mapping[str, str]) -> dict[str, Any]:
         """Return the body that answers it."""
         is_refusal = told.ending is Ending.REFUSED
         message: dict[str, Any] = {
@@ -43,8 +47,8 @@ class OpenAIChat:
             "refusal": told.text if is_refusal else None,
             "annotations": [],
         }
-        if told.reasoning_tokens and provider in _REASONING_FIELDS:
-            message[_REASONING_FIELDS[provider]] = "Thinking of an answer."
+        if told.reasoning_tokens and not is_refusal:
+            message |= _with_reasoning(told.text, manner.get("reasoning", ""))
         body = {
             "id": f"chatcmpl-{told.id}",
             "object": "chat.completion",
@@ -60,18 +64,30 @@ class OpenAIChat:
             ],
         }
         if told.reports_usage:
-            body["usage"] = _USAGE.get(provider, _usage)(told)
+            body["usage"] = _USAGE.get(manner.get("usage", ""), _usage)(told)
         return body
 
-    def models(self, names: tuple[str, ...], provider: str) -> Any:
-        """Return the list of models; Together's is a bare one."""
+    def models(self, names: tuple[str, ...], manner: Mapping[str, str]) -> Any:
+        """Return the list of models."""
         entries = [
-            {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": provider} for name in names
+            {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "simulator"}
+            for name in names
         ]
-        return entries if provider == "together" else {"object": "list", "data": entries}
+        return entries if manner.get("models") == "bare list" else {"object": "list", "data": entries}
 
 
-_REASONING_FIELDS = {"deepseek": "reasoning_content", "groq": "reasoning", "xai": "reasoning_content"}
+def _with_reasoning(text: str, form: str) -> dict[str, Any]:
+    """Return the parts of a message that show what was thought, in the provider's form."""
+    thought = "Thinking of an answer."
+    match form:
+        case "":
+            return {}
+        case "tags":
+            return {"content": f"<think>{thought}</think>{text}"}
+        case "chunks":
+            thinking = {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
+            return {"content": [thinking, {"type": "text", "text": text}]}
+    return {form: thought}
 
 
 def _usage(told: Told) -> dict[str, Any]:
@@ -84,27 +100,27 @@ def _usage(told: Told) -> dict[str, Any]:
     }
 
 
-def _usage_of_deepseek(told: Told) -> dict[str, Any]:
+def _usage_hits_and_misses(told: Told) -> dict[str, Any]:
     usage = _usage(told)
     usage["prompt_cache_hit_tokens"] = told.cached_tokens
     usage["prompt_cache_miss_tokens"] = told.input_tokens - told.cached_tokens
     return usage
 
 
-def _usage_of_xai(told: Told) -> dict[str, Any]:
-    """Return the counts of xAI: its completion tokens leave the reasoning out."""
+def _usage_reasoning_outside(told: Told) -> dict[str, Any]:
+    """Return counts of which the completion tokens leave the reasoning out, and the cost in ticks."""
     usage = {**_usage(told), "completion_tokens": told.output_tokens - told.reasoning_tokens}
     if told.cost_usd is not None:
         usage["cost_in_usd_ticks"] = round(told.cost_usd * _TICKS_PER_USD)
     return usage
 
 
-def _usage_of_openrouter(told: Told) -> dict[str, Any]:
+def _usage_with_cost(told: Told) -> dict[str, Any]:
     return _usage(told) if told.cost_usd is None else {**_usage(told), "cost": told.cost_usd}
 
 
 _USAGE: dict[str, Callable[[Told], dict[str, Any]]] = {
-    "deepseek": _usage_of_deepseek,
-    "xai": _usage_of_xai,
-    "openrouter": _usage_of_openrouter,
+    "hits and misses": _usage_hits_and_misses,
+    "reasoning outside": _usage_reasoning_outside,
+    "with cost": _usage_with_cost,
 }

@@ -1,5 +1,6 @@
 """OpenAI's responses as Perplexity's agent endpoint speaks them: `status` beside HTTP 200, sources in the output."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from providers.protocols.base import Outcome
@@ -46,7 +47,7 @@ class OpenAIResponses:
             fields=frozenset(body),
         )
 
-    def told(self, told: Told, provider: str) -> dict[str, Any]:
+    def told(self, told: Told, manner: Mapping[str, str]) -> dict[str, Any]:
         """Return the body that answers it."""
         is_cut = told.ending is Ending.TRUNCATED
         body: dict[str, Any] = {
@@ -67,10 +68,11 @@ class OpenAIResponses:
             body["usage"] = _usage(told)
         return body
 
-    def models(self, names: tuple[str, ...], provider: str) -> Any:
+    def models(self, names: tuple[str, ...], manner: Mapping[str, str]) -> Any:
         """Return the list of models."""
         entries = [
-            {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": provider} for name in names
+            {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "simulator"}
+            for name in names
         ]
         return {"object": "list", "data": entries}
 
