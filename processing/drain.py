@@ -9,11 +9,11 @@ asks stands in `lane`, how results are written in `recorder`.
 import asyncio
 import logging
 import os
-import signal
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,7 +22,6 @@ from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connection, connections
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from rq import get_current_job
 
 from processing import claims, dispatch
 from processing.beats import beat, drain_begin, drain_end, drain_fail
@@ -32,8 +31,10 @@ from processing.models import Drain
 from processing.questions import asks_for
 from processing.recorder import Recorder, batch_write
 from processing.services.recording import Result
-from providers.keyring import LaneFacts, PoolFacts, UsableKey, askable_model_ids, lanes_for
+from providers.facts import LaneFacts, PoolFacts, PoolLimit, UsableKey
+from providers.keyring import askable_model_ids, lanes_for
 from providers.limiter import Limiter
+from providers.long_counts import limit_used
 from providers.protocols.base import Ask
 from providers.transport import AioTransport
 
@@ -105,9 +106,13 @@ class DrainLoop:
         """Call nothing with this key until the record knows."""
         self._dead_keys[key.id] = asyncio.get_running_loop().time() + DEAD_KEY_S
 
-    def pool_lock(self, pool_id: int) -> asyncio.Lock:
-        """Return the lock under which slots of a pool are asked for: its count in flight must not change meanwhile."""
-        return self._pool_locks[pool_id]
+    @asynccontextmanager
+    async def pool_locks(self, pools: Sequence[PoolFacts]) -> AsyncIterator[None]:
+        """Hold the locks under which slots of pools are asked for: their counts in flight must not grow meanwhile."""
+        async with AsyncExitStack() as held:
+            for pool_id in sorted(pool.id for pool in pools):
+                await held.enter_async_context(self._pool_locks[pool_id])
+            yield
 
     def rests(self, pool: PoolFacts) -> bool:
         """Whether the pool may not be called now, as far as this drain knows."""
@@ -173,7 +178,9 @@ class DrainLoop:
         client = Redis.from_url(settings.REDIS_URL, socket_timeout=5.0, socket_connect_timeout=2.0)
         try:
             async with AioTransport() as self.transport:
-                self.limiter = Limiter(client, drain=str(self.plan.id), prefix=settings.REDIS_KEY_PREFIX)
+                self.limiter = Limiter(
+                    client, drain=str(self.plan.id), prefix=settings.REDIS_KEY_PREFIX, seed=self._used_before
+                )
                 await self._work()
         except Exception as error:
             await self.in_database_thread(drain_fail, self.plan.id, f"{type(error).__name__}: {error}")
@@ -300,9 +307,13 @@ class DrainLoop:
             self._lanes[model_id].facts = facts
 
     async def _limits_renew(self) -> None:
-        for pool in {pool.id: pool for lane in self._lanes.values() for pool in lane.facts.pools}.values():
-            async with self.pool_lock(pool.id):
-                await self.limiter.beat(pool, in_flight=self.in_flight)
+        for lane in list(self._lanes.values()):  # each sees the limits of its own model
+            for pool in lane.facts.pools:
+                async with self.pool_locks([pool]):
+                    await self.limiter.beat([pool], in_flight=self.in_flight)
+
+    async def _used_before(self, pool: PoolFacts, limit: PoolLimit) -> Sequence[tuple[int, int]]:
+        return await self.in_database_thread(limit_used, pool.id, limit)
 
     def _figures(self) -> dict[str, Any]:
         lanes = [
@@ -334,10 +345,7 @@ class DrainLoop:
     async def _leave(self) -> None:
         await self.in_database_thread(drain_end, self.plan.id, self._end, self.n_calls)
         try:
-            for pool in {
-                pool.id: pool for lane in self._lanes.values() for pool in lane.facts.pools
-            }.values():
-                await self.limiter.leave(pool)
+            await self.limiter.leave()
         except RedisError as error:
             logger.warning("drain %s: its calls in flight are forgotten later: %s", self.plan.id, error)
 
@@ -360,27 +368,3 @@ def _with_sound_connection(function: Callable[..., T], *arguments: Any) -> T:
     except (OperationalError, InterfaceError):
         connection.close()
         raise
-
-
-def drain_run(*, careful: bool = False) -> str:
-    """Run one drain in this process until it ends, as an RQ job does, and return how it ended (`Drain.End`)."""
-    job = get_current_job()
-    plan = DrainPlan(
-        id=uuid.uuid4(),
-        queue=job.origin if job else settings.DRAIN_QUEUES[0],
-        job_id=job.id if job else "",
-        worker=(job.worker_name or "") if job else "",
-        is_careful=careful,
-        slice_s=settings.DRAIN_SLICE_S,
-        grace_s=settings.SHUTDOWN_GRACE_S,
-        parent_pid=os.getppid() if job else None,
-    )
-    end = asyncio.run(_run_until_signalled(plan))
-    dispatch.drains_dispatch()
-    return end
-
-
-async def _run_until_signalled(plan: DrainPlan) -> str:
-    drain = DrainLoop(plan)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, drain.stop, Drain.End.STOPPED)
-    return await drain.run()

@@ -12,14 +12,14 @@ import threading
 import time
 import uuid
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, connections
 
 from processing import dispatch
 from processing.models import Drain, Run
 from processing.services.closing import runs_close, runs_expire
 from processing.services.leadership import leader_acquire, leader_acted, leader_resign
 from processing.services.reclaim import dead_drains_reclaim, runs_unbind
-from providers.services import keys_recover
+from providers.services import keys_probe, keys_recover, keys_to_probe, lanes_recover
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class Scheduler:
         self._stop = stop
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._no_reclaim_until = time.monotonic() + ROUND_EVERY_S
+        self._prober = threading.Thread(target=_keys_probe_apart)
 
     def run(self) -> None:
         """Act every 5 s while holding the lead."""
@@ -69,4 +70,23 @@ class Scheduler:
             )
         )
         keys_recover()
+        lanes_recover()
+        self._probe_keys()
         dispatch.drains_dispatch()
+
+    def _probe_keys(self) -> None:
+        """Check refused keys beside the rounds: a provider that does not answer must not delay a reclaim."""
+        if not self._prober.is_alive() and keys_to_probe().exists():
+            self._prober = threading.Thread(target=_keys_probe_apart, name="prober", daemon=True)
+            self._prober.start()
+
+
+def _keys_probe_apart() -> None:
+    """In a thread and on a database connection of its own."""
+    try:
+        if n := keys_probe():
+            logger.info("checked %d refused key(s)", n)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("refused keys not checked, the database does not answer: %s", error)
+    finally:
+        connections.close_all()

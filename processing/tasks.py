@@ -1,6 +1,6 @@
 """What RQ runs: each job fetches by id and calls one function. Names here are in Redis while jobs wait."""
 
-from processing.drain import drain_run
+from processing.drain_job import drain_run
 
 
 def drain_job(*, careful: bool = False) -> None:

@@ -5,102 +5,90 @@ calls. How keys change their state stands in `services/`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from providers.errors import Unreadable
-from providers.models import ApiKey, LanguageModel, Limit, LimitPool, Provider, Tier, UsageBucket
+from providers.facts import LONG_WINDOW_MS, LaneFacts, PoolFacts, PoolLimit, UsableKey
+from providers.models import (
+    ApiKey,
+    KeyModelPause,
+    LanguageModel,
+    LearnedLimit,
+    Limit,
+    LimitPool,
+    ModelPrice,
+    Provider,
+    Tier,
+    UsageBucket,
+)
 from providers.protocols import protocol_is_built
-from providers.protocols.base import Target
-from providers.rules.secret import Secret
+from providers.protocols.base import DatedPrice, Target
 from providers.rules.urls import base_url_for
 from providers.secrets import secret_of
 from providers.services.key_states import key_unreadable_note
 
 TIMEOUT_S = {Tier.FAST: 60.0, Tier.MEDIUM: 120.0, Tier.SLOW: 600.0}
 RECENT_CALLS = timedelta(minutes=3)
-_BUILT_LIMITS = (Limit.What.REQUESTS, Limit.What.IN_FLIGHT)
-
-
-@dataclass(frozen=True)
-class UsableKey:
-    """A key that may be used now; `secret` None: the provider needs none."""
-
-    id: int
-    pool_id: int
-    last4: str
-    secret: Secret | None
-
-
-@dataclass(frozen=True)
-class PoolLimit:
-    """`amount` of `what` (`requests`, `in_flight`) per `window_ms`, None for calls at once.
-
-    `scope` is the limiter's name for what shares it: `<pool id>`, or `<pool id>:<model id>`.
-    """
-
-    what: str
-    amount: int
-    window_ms: int | None
-    scope: str
-
-
-@dataclass(frozen=True)
-class PoolFacts:
-    """A pool that has usable keys, with the limits that bind one model.
-
-    `has_recent_calls`: its provider was called within the last 3 minutes, as the usage rows say.
-    """
-
-    id: int
-    resting_until: datetime | None
-    limits: tuple[PoolLimit, ...]
-    keys: tuple[UsableKey, ...]
-    has_recent_calls: bool
-
-
-@dataclass(frozen=True)
-class LaneFacts:
-    """All that a lane needs. `blocked` says why nothing can be asked now, "" when something can."""
-
-    model_id: int
-    provider_id: int
-    target: Target
-    pools: tuple[PoolFacts, ...]
-    blocked: str
+LEARNED_FOR = timedelta(days=1)  # then a limit that answers stated is forgotten
 
 
 def lanes_for(model_ids: Iterable[int]) -> dict[int, LaneFacts]:
     """Return the facts of each model that exists, by its id. A key that cannot be decrypted leaves service."""
     models = list(with_pause(LanguageModel.objects.filter(pk__in=set(model_ids))).select_related("provider"))
     provider_ids = {model.provider_id for model in models}
-    pools = LimitPool.objects.filter(provider__in=provider_ids).prefetch_related("limits").order_by("id")
-    keys = _usable_keys(provider_ids)
-    busy = set(_busy_provider_ids(provider_ids))
-    lanes = {}
-    for model in models:
-        facts = tuple(
-            _pool_facts(
-                pool, model=model, keys=tuple(keys[pool.pk]), has_recent_calls=model.provider_id in busy
-            )
-            for pool in pools
-            if pool.provider_id == model.provider_id and keys[pool.pk]
-        )
-        blocked = block_reason(model, has_keys=bool(facts))
-        lanes[model.pk] = LaneFacts(model.pk, model.provider_id, target_for(model), facts, blocked)
-    return lanes
+    read = _Read(
+        pools=list(
+            LimitPool.objects.filter(provider__in=provider_ids).prefetch_related("limits").order_by("id")
+        ),
+        keys=_usable_keys(provider_ids),
+        pauses=_pauses([model.pk for model in models]),
+        learned=_learned([model.pk for model in models]),
+        busy=set(_busy_provider_ids(provider_ids)),
+        prices=_prices([model.pk for model in models]),
+    )
+    return {model.pk: _lane_facts(model, read) for model in models}
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The rows that the facts of several lanes are made of."""
+
+    pools: list[LimitPool]
+    keys: dict[int, list[UsableKey]]
+    pauses: dict[tuple[int, int], bool]
+    learned: dict[tuple[int, int], list[LearnedLimit]]
+    busy: set[int]
+    prices: dict[int, tuple[DatedPrice, ...]]
+
+
+def _lane_facts(model: LanguageModel, read: _Read) -> LaneFacts:
+    pools = []
+    for pool in read.pools:
+        keys = _keys_for_model(read.keys[pool.pk], model_id=model.pk, pauses=read.pauses)
+        if pool.provider_id == model.provider_id and keys:
+            limits = limits_for(pool, model=model, learned=read.learned.get((pool.pk, model.pk), []))
+            pools.append(PoolFacts(pool.pk, pool.resting_until, limits, keys, model.provider_id in read.busy))
+    target = target_for(model, prices=read.prices.get(model.pk, ()))
+    blocked = block_reason(model, has_keys=bool(pools))
+    return LaneFacts(model.pk, model.provider_id, target, tuple(pools), blocked)
 
 
 def askable_model_ids() -> set[int]:
     """Return the models whose lanes are not blocked; decrypts nothing."""
-    usable = usable_keys().filter(provider=OuterRef("provider"))
-    models = with_pause(LanguageModel.objects.select_related("provider")).annotate(has_keys=Exists(usable))
+    models = with_pause(LanguageModel.objects.select_related("provider")).annotate(has_keys=has_usable_key())
     return {model.pk for model in models if not block_reason(model, has_keys=model.has_keys)}
+
+
+def has_usable_key() -> Exists:
+    """Return the condition that a language model has a key that may be used for it now."""
+    pauses = KeyModelPause.objects.filter(key=OuterRef("pk"), model=OuterRef(OuterRef("pk")), until__gt=Now())
+    return Exists(usable_keys().filter(~Exists(pauses), provider=OuterRef("provider")))
 
 
 def block_reason(model: Any, *, has_keys: bool) -> str:
@@ -119,18 +107,23 @@ def block_reason(model: Any, *, has_keys: bool) -> str:
 
 
 def usable_keys() -> QuerySet[ApiKey]:
-    """Return the keys that may be used now: active ones, and resting ones whose time is over.
+    """Return the keys that may be used now, if only for one call that finds out whether they work again.
 
-    The empty key of a provider that needs none counts only while no other key is in service there.
+    In full service are active keys and those that have cooled; an exhausted one whose reset has come and one
+    that is being tried wait for that one call (`_gate_of`). Keys of a resting pool wait with it. The empty key
+    of a provider that needs none counts only while no other key is in service there.
     """
     states, empty = ApiKey.State, ApiKey.Source.NONE
     others = ApiKey.objects.filter(provider=OuterRef("provider")).exclude(source=empty)
     has_others = Exists(others.exclude(state=states.DISABLED))
     is_back = Q(state__in=(states.COOLING, states.EXHAUSTED), state_until__lte=Now())
-    return ApiKey.objects.filter(Q(state=states.ACTIVE) | is_back).exclude(has_others, source=empty)
+    is_tried = Q(state=states.PROBING, state_until=None)
+    is_awake = Q(pool__resting_until=None) | Q(pool__resting_until__lte=Now())
+    keys = ApiKey.objects.filter(Q(state=states.ACTIVE) | is_back | is_tried, is_awake)
+    return keys.exclude(has_others, source=empty)
 
 
-def target_for(model: LanguageModel) -> Target:
+def target_for(model: LanguageModel, *, prices: tuple[DatedPrice, ...] = ()) -> Target:
     """Return a model with its provider as the data that protocols and prices work on."""
     provider = model.provider
     return Target(
@@ -153,6 +146,7 @@ def target_for(model: LanguageModel) -> Target:
         input_usd_per_mtok=model.input_usd_per_mtok,
         output_usd_per_mtok=model.output_usd_per_mtok,
         simulated=provider.is_simulated,
+        dated_prices=prices,
     )
 
 
@@ -164,17 +158,89 @@ def with_pause(models: QuerySet[LanguageModel]) -> QuerySet[LanguageModel]:
     )
 
 
+def limits_for(
+    pool: LimitPool, *, model: LanguageModel, learned: Sequence[LearnedLimit] = ()
+) -> tuple[PoolLimit, ...]:
+    """Return the limits that bind a model within a pool; what answers state binds where it is lower."""
+    stated = {(one.what, one.per_s): one.amount for one in learned}
+    limits = [
+        PoolLimit(
+            what=limit.what,
+            amount=min(limit.amount, stated.pop((limit.what, limit.per_s), limit.amount)),
+            window_ms=limit.per_s * 1000 or None if limit.resets == Limit.Resets.ROLLING else None,
+            scope=f"{pool.pk}:{model.pk}" if limit.model_id else f"{pool.pk}",
+            resets=limit.resets,
+            zone=limit.reset_zone,
+            at_completion=limit.counted_at == Limit.CountedAt.COMPLETION,
+        )
+        for limit in pool.limits.all()
+        if limit.model_id in (None, model.pk)
+    ]
+    limits += [
+        PoolLimit(what, amount, per_s * 1000, f"{pool.pk}:{model.pk}", is_learned=True)
+        for (what, per_s), amount in stated.items()
+        if per_s * 1000 <= LONG_WINDOW_MS
+    ]
+    return tuple(limits)
+
+
 def _usable_keys(provider_ids: set[int]) -> dict[int, list[UsableKey]]:
     """Return the usable keys with their secrets, by pool."""
     found: dict[int, list[UsableKey]] = defaultdict(list)
-    for key in usable_keys().filter(provider__in=provider_ids).select_related("provider").order_by("id"):
+    keys = usable_keys().filter(provider__in=provider_ids).select_related("provider", "pool").order_by("id")
+    for key in keys:
         try:
             secret = secret_of(key)
         except Unreadable as error:
             if key.source == ApiKey.Source.STAFF:
                 key_unreadable_note(key_id=key.pk, cause=str(error))
             continue
-        found[key.pool_id].append(UsableKey(key.pk, key.pool_id, key.last4, secret))
+        found[key.pool_id].append(UsableKey(key.pk, key.pool_id, key.last4, secret, _gate_of(key)))
+    return found
+
+
+def _gate_of(key: ApiKey) -> str:
+    """Return the gate of a usable key that is not in full service, "" for one that is."""
+    if key.pool.resting_until is not None:  # its rest is over, and nothing has worked since
+        return f"pool:{key.pool_id}"
+    return f"key:{key.pk}" if key.state in (ApiKey.State.EXHAUSTED, ApiKey.State.PROBING) else ""
+
+
+def _keys_for_model(
+    keys: Sequence[UsableKey], *, model_id: int, pauses: Mapping[tuple[int, int], bool]
+) -> tuple[UsableKey, ...]:
+    """Leave out the keys that are paused for the model; one whose pause is over is tried by one call."""
+    found = []
+    for key in keys:
+        is_paused = pauses.get((key.id, model_id))
+        if is_paused is None:
+            found.append(key)
+        elif not is_paused:
+            found.append(replace(key, gate=key.gate or f"pair:{key.id}:{model_id}"))
+    return tuple(found)
+
+
+def _pauses(model_ids: Sequence[int]) -> dict[tuple[int, int], bool]:
+    """Return (key, model) → whether the pause still runs, by the database's clock."""
+    runs = Case(When(until__gt=Now(), then=Value(True)), default=Value(False), output_field=BooleanField())
+    rows = KeyModelPause.objects.filter(model__in=model_ids).annotate(runs=runs)
+    return {(key_id, model_id): is_on for key_id, model_id, is_on in rows.values_list("key", "model", "runs")}
+
+
+def _learned(model_ids: Sequence[int]) -> dict[tuple[int, int], list[LearnedLimit]]:
+    found: dict[tuple[int, int], list[LearnedLimit]] = defaultdict(list)
+    for one in LearnedLimit.objects.filter(model__in=model_ids, seen_at__gte=Now() - LEARNED_FOR):
+        found[one.pool_id, one.model_id].append(one)
+    return found
+
+
+def _prices(model_ids: Sequence[int]) -> dict[int, tuple[DatedPrice, ...]]:
+    found: dict[int, tuple[DatedPrice, ...]] = {}
+    for one in ModelPrice.objects.filter(model__in=model_ids).order_by("valid_from"):
+        price = DatedPrice(
+            one.valid_from, one.input_usd_per_mtok, one.output_usd_per_mtok, one.cached_usd_per_mtok
+        )
+        found[one.model_id] = (*found.get(one.model_id, ()), price)
     return found
 
 
@@ -182,19 +248,3 @@ def _busy_provider_ids(provider_ids: set[int]) -> Iterable[int]:
     since = Now() - RECENT_CALLS
     recent = UsageBucket.objects.filter(provider__in=provider_ids, bucket_at__gte=since)
     return recent.values_list("provider", flat=True).distinct()
-
-
-def _pool_facts(
-    pool: LimitPool, *, model: LanguageModel, keys: tuple[UsableKey, ...], has_recent_calls: bool
-) -> PoolFacts:
-    limits = tuple(
-        PoolLimit(
-            what=limit.what,
-            amount=limit.amount,
-            window_ms=limit.per_s * 1000 or None,
-            scope=f"{pool.pk}:{model.pk}" if limit.model_id else f"{pool.pk}",
-        )
-        for limit in pool.limits.all()
-        if limit.model_id in (None, model.pk) and limit.what in _BUILT_LIMITS
-    )
-    return PoolFacts(pool.pk, pool.resting_until, limits, keys, has_recent_calls)

@@ -56,6 +56,10 @@ class FieldCipher:
         except (InvalidTag, ValueError):
             raise Unreadable("The stored key was changed, or belongs to another row.") from None
 
+    def is_newest(self, token: str) -> bool:
+        """Return whether a token was made with the newest master key."""
+        return token.split(":")[:2] == [_VERSION, next(iter(self._master_keys))]
+
     @sensitive_variables()
     def fingerprints(self, secret: Secret) -> list[str]:
         """Return the HMAC of the secret under each master key, newest first: equal keys share one of them."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
 from providers.errors import UnknownProvider
-from providers.keyring import block_reason, usable_keys, with_pause
+from providers.keyring import block_reason, has_usable_key, usable_keys, with_pause
 from providers.models import ApiKey, LanguageModel, Provider
 from providers.protocols import protocol_is_built
 
@@ -38,10 +38,9 @@ class KeysOverview:
 def blocked_reasons(model_ids: Iterable[int]) -> dict[int, str]:
     """Return why each of these models cannot be asked now, "" for those that can; unknown ids are left out."""
     models = with_pause(LanguageModel.objects.filter(pk__in=set(model_ids)).select_related("provider"))
-    usable = usable_keys().filter(provider=OuterRef("provider"))
     return {
         model.pk: block_reason(model, has_keys=model.has_keys)
-        for model in models.annotate(has_keys=Exists(usable))
+        for model in models.annotate(has_keys=has_usable_key())
     }
 
 

@@ -39,10 +39,11 @@ class NextStep:
 
 _DECLINED = {Outcome.REFUSED, Outcome.BLOCKED}
 _FINAL = {Outcome.BAD_REQUEST, Outcome.TOO_LONG, Outcome.POISON, Outcome.EXPIRED}
-# A bare 403 says neither that the key is dead nor that the model is: it is tried as often as an overload.
-_TRANSIENT = {Outcome.OVERLOADED, Outcome.TIMEOUT, Outcome.CONNECTION, Outcome.MALFORMED, Outcome.PERMISSION}
-# The key, pool or lane leaves service by itself; the question waits for another one, at no cost in tries.
-_BLAMES_KEY_OR_LANE = {Outcome.KEY_INVALID, Outcome.QUOTA_EXHAUSTED, Outcome.MODEL_UNKNOWN}
+_TRANSIENT = {Outcome.OVERLOADED, Outcome.TIMEOUT, Outcome.CONNECTION, Outcome.MALFORMED}
+# The key, pair, pool or lane leaves service by itself; the question waits for another one, at no cost in tries.
+_BLAMES_KEY_OR_LANE = {
+    Outcome.KEY_INVALID, Outcome.PERMISSION, Outcome.QUOTA_EXHAUSTED, Outcome.MODEL_UNKNOWN,
+}  # fmt: skip
 _BLAMED_WAIT_S = 5.0
 
 
@@ -56,13 +57,15 @@ def next_step(
     has_room: bool = True,
     retry_after_s: float | None = None,
     is_mendable: bool = False,
+    is_probe: bool = False,
     chance: random.Random | None = None,
 ) -> NextStep:
     """Return what follows from a call that ended with `outcome`.
 
     `n_tries` counts the calls that used up a try before this one. `has_room`: a larger output cap than that of
     this call would be allowed. `is_mendable`: the model refused one
-    request field, which is left out from now on, so the same question may be asked again.
+    request field, which is left out from now on, so the same question may be asked again. `is_probe`: the
+    circuit was open, so a fault of the provider is no news and costs the question no try.
 
     Example: the third timeout of a question with `retry_limit` 3 ends it:
     `next_step(Outcome.TIMEOUT, n_tries=2, retry_limit=3).verdict == Verdict.FAILED`.
@@ -87,6 +90,8 @@ def next_step(
         return NextStep(Verdict.AGAIN, cap_factor=cap_factor)
     if outcome in _FINAL:
         return NextStep(Verdict.FAILED)
+    if outcome in _TRANSIENT and is_probe:
+        return NextStep(Verdict.AGAIN, uses_try=False, cap_factor=cap_factor)
     if outcome in _TRANSIENT:
         return _again_or_failed(
             n_tries, retry_limit, _given_or_backoff(retry_after_s, n_tries, chance), cap_factor

@@ -10,12 +10,13 @@ ACTOR = "drain"
 
 
 def notes_take(results: Sequence[Result]) -> None:
-    """Pass on one note per key and outcome and per model and outcome of a batch, each with its latest words."""
-    keys = {(r.key_id, r.outcome): r for r in results if r.key_id is not None}
-    for (key_id, outcome), result in sorted(keys.items(), key=lambda item: (item[0][0] or 0, item[0][1])):
+    """Pass on one note per key, model and outcome and per model and outcome of a batch, each with its latest words."""
+    keys = {(r.key_id, r.claim.model_id, r.outcome): r for r in results if r.key_id is not None}
+    for (key_id, model_id, outcome), result in sorted(keys.items(), key=lambda item: item[0]):
         reply = result.reply
         key_note(
             key_id=key_id,
+            model_id=model_id,
             outcome=outcome,
             message=reply.message if isinstance(reply, Failure) else "",
             retry_after_s=reply.retry_after_s if isinstance(reply, Failure) else None,

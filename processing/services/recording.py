@@ -31,7 +31,10 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one call gave. `cost_usd` None: unknown. `has_room`: the model would allow a larger output cap."""
+    """What one call gave. `cost_usd` None: unknown. `has_room`: the model would allow a larger output cap.
+
+    `is_probe`: it was made, or ended, while the model's circuit was open.
+    """
 
     claim: Claim
     provider_id: int
@@ -43,6 +46,7 @@ class Result:
     simulated: bool = False
     was_mended: bool = False
     has_room: bool = True
+    is_probe: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -62,6 +66,7 @@ class Result:
             has_room=self.has_room,
             retry_after_s=reply.retry_after_s if isinstance(reply, Failure) else None,
             is_mendable=self.was_mended,
+            is_probe=self.is_probe,
         )
 
 

@@ -5,6 +5,7 @@ can carry it. What a wire format looks like stands in the module of that protoco
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
@@ -47,6 +48,16 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class DatedPrice:
+    """What staff entered: USD per million tokens from a day on; `cached_usd` None: as other input."""
+
+    valid_from: date
+    input_usd: Decimal
+    output_usd: Decimal
+    cached_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Who is asked, as data: what a protocol needs of a provider and its model to build a request.
 
@@ -83,6 +94,7 @@ class Target:
     input_usd_per_mtok: Decimal | None = None
     output_usd_per_mtok: Decimal | None = None
     simulated: bool = False
+    dated_prices: tuple[DatedPrice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from providers.catalogue import catalogue_load
 from providers.discovery import model_discover
 from providers.pools import pool_limits_copy
 from providers.services.environment_keys import keys_sync_environment
+from providers.services.key_recovery import keys_probe, keys_recover, keys_to_probe
 from providers.services.key_states import (
     key_note,
     key_transition,
     key_unreadable_note,
-    keys_recover,
     pool_rest_end,
 )
 from providers.services.key_tests import KeyTestResult, key_test
@@ -21,6 +21,7 @@ from providers.services.lanes import (
     model_refuses,
     refusals_forget,
 )
+from providers.services.pauses import pair_refused, pair_worked, pauses_end
 
 __all__ = [
     "KeyTestResult",
@@ -34,14 +35,19 @@ __all__ = [
     "key_test",
     "key_transition",
     "key_unreadable_note",
+    "keys_probe",
     "keys_recover",
     "keys_sync_environment",
+    "keys_to_probe",
     "lane_activate",
     "lane_pause",
     "lanes_recover",
     "model_discover",
     "model_note",
     "model_refuses",
+    "pair_refused",
+    "pair_worked",
+    "pauses_end",
     "pool_limits_copy",
     "pool_rest_end",
     "refusals_forget",

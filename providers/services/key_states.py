@@ -1,6 +1,7 @@
 """The steps in the life of a key, each by compare-and-set and with a KeyEvent of its own.
 
-What calls find out about keys comes in by `key_note`. Making and editing keys stands in `keys.py`.
+What calls find out about keys comes in by `key_note`. Making and editing keys stands in `keys.py`, how keys come
+back by themselves in `key_recovery.py`.
 """
 
 from collections.abc import Iterable
@@ -11,12 +12,17 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from providers.clock import database_now
-from providers.models import ApiKey, KeyEvent, LimitPool
+from providers.models import ApiKey, KeyEvent, LimitPool, UsageBucket
 from providers.protocols.base import Outcome
 from providers.rules.redact import redact
+from providers.services.pauses import pair_refused, pair_worked
+from providers.signals import key_state_changed, send_after_commit
 
 QUOTA_REST_S = 900.0  # a provider that names no reset is asked again after a quarter of an hour
 OK_NOTED_EVERY = timedelta(seconds=60)  # a busy key does not write its row for each answer
+INVALID_RETRY = timedelta(hours=1)  # then a refused key is tried again
+COOLING_FROM_S = 60.0  # a shorter wait is only kept by the limiter
+LATELY = timedelta(minutes=10)
 IN_SERVICE = (ApiKey.State.ACTIVE, ApiKey.State.COOLING, ApiKey.State.EXHAUSTED, ApiKey.State.PROBING)
 _KEY_WORKED = frozenset(
     {Outcome.ANSWERED, Outcome.TRUNCATED, Outcome.EMPTY, Outcome.REFUSED, Outcome.BLOCKED, Outcome.TOO_LONG}
@@ -24,22 +30,35 @@ _KEY_WORKED = frozenset(
 
 
 def key_note(
-    *, key_id: int, outcome: Outcome | str, message: str, retry_after_s: float | None = None, actor: str
+    *,
+    key_id: int,
+    outcome: Outcome | str,
+    message: str,
+    retry_after_s: float | None = None,
+    actor: str,
+    model_id: int | None = None,
 ) -> None:
-    """Draw the consequences of one outcome for the key that the call used, and for its pool."""
+    """Draw the consequences of one outcome for the key that the call used, for its pool, and for it with the model."""
     outcome = Outcome(outcome)
     if outcome in _KEY_WORKED:
-        _ok_note(key_id)
+        _ok_note(key_id, actor=actor)
+        if model_id is not None:
+            pair_worked(key_id=key_id, model_id=model_id)
         return
     ApiKey.objects.filter(pk=key_id).update(
         last_error_at=Now(), last_error=redact(f"{outcome}: {message}" if message else outcome)
     )
     if outcome is Outcome.KEY_INVALID:
         key_transition(
-            key_id=key_id, to_state=ApiKey.State.INVALID, cause=message, actor=actor, only_from=IN_SERVICE
-        )
+            key_id=key_id, to_state=ApiKey.State.INVALID, cause=message, actor=actor, only_from=IN_SERVICE,
+            until=database_now() + INVALID_RETRY,
+        )  # fmt: skip
     elif outcome is Outcome.QUOTA_EXHAUSTED:
         _quota_rest(key_id, message=message, rest_s=retry_after_s or QUOTA_REST_S, actor=actor)
+    elif outcome is Outcome.PERMISSION and model_id is not None:
+        pair_refused(key_id=key_id, model_id=model_id, message=message)
+    elif outcome is Outcome.RATE_LIMITED and (retry_after_s or 0) >= COOLING_FROM_S:
+        _cool(key_id, wait_s=retry_after_s or 0, message=message, actor=actor)
 
 
 def key_transition(
@@ -76,6 +95,10 @@ def key_transition(
                 actor=actor,
                 until=until,
             )
+            send_after_commit(
+                key_state_changed, sender=ApiKey, key_id=key_id, from_state=from_state, to_state=str(to_state),
+                cause=redact(cause), actor=actor,
+            )  # fmt: skip
     return bool(is_mine)
 
 
@@ -86,25 +109,35 @@ def key_unreadable_note(*, key_id: int, cause: str) -> None:
     )
 
 
-def keys_recover(*, actor: str = "scheduler") -> int:
-    """Bring back keys whose rest is over; returns how many came back."""
-    resting = (ApiKey.State.COOLING, ApiKey.State.EXHAUSTED)
-    over = ApiKey.objects.filter(state__in=resting, state_until__lte=Now()).order_by("id")
-    return sum(
+def _ok_note(key_id: int, *, actor: str) -> None:
+    """Note that the key works; one that was being tried is back in full service, and so is its pool."""
+    is_due = Q(last_ok_at=None) | Q(last_ok_at__lte=Now() - OK_NOTED_EVERY)
+    ApiKey.objects.filter(is_due, pk=key_id).update(last_ok_at=Now())
+    # only what was being tried: a call from before the key was found exhausted proves nothing
+    is_over = Q(state=ApiKey.State.PROBING, state_until=None) | Q(
+        state__in=(ApiKey.State.EXHAUSTED, ApiKey.State.COOLING), state_until__lte=Now()
+    )
+    if tried := ApiKey.objects.filter(is_over, pk=key_id).values_list("state", flat=True).first():
         key_transition(
             key_id=key_id,
             to_state=ApiKey.State.ACTIVE,
-            cause="its rest is over",
+            cause="a question proved it",
             actor=actor,
-            only_from=resting,
+            only_from=[tried],
         )
-        for key_id in list(over.values_list("pk", flat=True))
+    LimitPool.objects.filter(keys=key_id, resting_until__lte=Now()).update(
+        resting_until=None, resting_reason=""
     )
 
 
-def _ok_note(key_id: int) -> None:
-    is_due = Q(last_ok_at=None) | Q(last_ok_at__lte=Now() - OK_NOTED_EVERY)
-    ApiKey.objects.filter(is_due, pk=key_id).update(last_ok_at=Now())
+def _cool(key_id: int, *, wait_s: float, message: str, actor: str) -> None:
+    """Rest a key that must wait long, unless other models are asked with it: the limit may be of this one alone."""
+    lately = UsageBucket.objects.filter(key=key_id, bucket_at__gte=Now() - LATELY)
+    if lately.values("model").distinct().count() <= 1:
+        key_transition(
+            key_id=key_id, to_state=ApiKey.State.COOLING, cause=message, actor=actor,
+            only_from=[ApiKey.State.ACTIVE], until=database_now() + timedelta(seconds=wait_s),
+        )  # fmt: skip
 
 
 def _quota_rest(key_id: int, *, message: str, rest_s: float, actor: str) -> None:
@@ -114,6 +147,10 @@ def _quota_rest(key_id: int, *, message: str, rest_s: float, actor: str) -> None
         key_id=key_id, to_state=ApiKey.State.EXHAUSTED, cause=message, actor=actor,
         only_from=(ApiKey.State.ACTIVE, ApiKey.State.COOLING, ApiKey.State.PROBING), until=until,
     )  # fmt: skip
+    # one whose reset had come and that was refused again
+    ApiKey.objects.filter(pk=key_id, state=ApiKey.State.EXHAUSTED, state_until__lte=Now()).update(
+        state_until=until
+    )
     pools = LimitPool.objects.filter(keys=key_id)
     pools.filter(Q(resting_until=None) | Q(resting_until__lt=until)).update(
         resting_until=until, resting_reason=redact(message, max_length=200)

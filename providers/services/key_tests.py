@@ -41,9 +41,17 @@ def key_test(*, key: ApiKey, actor: str) -> KeyTestResult:
 
     Raises WrongKeyState when the provider has no call that proves a key.
     """
+    if not key.provider.key_check:
+        raise WrongKeyState(f"{key.provider.label} has no call that proves a key.")
+    result = key_check(key)
+    _note(key, result, actor=actor)
+    return result
+
+
+@sensitive_variables()
+def key_check(key: ApiKey) -> KeyTestResult:
+    """Call the provider once with the key and say what that proved; only an unreadable key changes its state."""
     provider = key.provider
-    if not provider.key_check:
-        raise WrongKeyState(f"{provider.label} has no call that proves a key.")
     try:
         secret = secret_of(key)
     except Unreadable as error:
@@ -53,7 +61,6 @@ def key_test(*, key: ApiKey, actor: str) -> KeyTestResult:
     if isinstance(answer, Failure):
         return KeyTestResult(is_ok=None, message=redact(answer.message, secrets=_known(secret)))
     result = _result(provider, answer, secret)
-    _note(key, result, actor=actor)
     if result.is_ok and not provider.needs_key:
         model_discover(provider=provider, secret=secret)
     return result

@@ -12,6 +12,7 @@ from providers.pools import pool_default
 from providers.rules.secret import Secret
 from providers.secrets import field_cipher, last4_of, secret_of
 from providers.services.key_states import key_transition
+from providers.services.pauses import pauses_end
 
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,4096}")  # what a header can carry
 
@@ -68,6 +69,7 @@ def key_secret_replace(*, key: ApiKey, secret: Secret, actor: str) -> None:
             state_until=None,
             last_error="",
         )
+        pauses_end(key_id=key.pk)
         KeyEvent.objects.create(
             key=key, from_state=key.state, to_state=ApiKey.State.ACTIVE, cause="secret replaced", actor=actor
         )
@@ -88,6 +90,7 @@ def key_enable(*, key: ApiKey, actor: str) -> bool:
         secret_of(key)
     except Unreadable as error:
         raise WrongKeyState(f"{key}: {error} Enter the key again.") from None
+    pauses_end(key_id=key.pk)
     return key_transition(key_id=key.pk, to_state=ApiKey.State.ACTIVE, cause="enabled by staff", actor=actor)
 
 

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from providers.models import LanguageModel
 from providers.protocols.base import Outcome
 from providers.rules.redact import redact
+from providers.signals import model_retired, send_after_commit
 
 UNKNOWN_PAUSE = timedelta(hours=1)  # then one question finds out whether the model is there again
 _MAX_REFUSED = 12
@@ -19,11 +20,13 @@ def model_note(*, model_id: int, outcome: Outcome | str, message: str) -> None:
     if Outcome(outcome) is not Outcome.MODEL_UNKNOWN:
         return
     is_asked = Q(lane=LanguageModel.Lane.ACTIVE) | Q(lane=LanguageModel.Lane.PAUSED, lane_until__lte=Now())
-    LanguageModel.objects.filter(is_asked, pk=model_id).update(
-        lane=LanguageModel.Lane.PAUSED,
-        lane_reason=redact(f"unknown at the provider: {message}", max_length=200),
-        lane_until=Now() + UNKNOWN_PAUSE,
-    )
+    reason = redact(f"unknown at the provider: {message}", max_length=200)
+    with transaction.atomic():
+        is_news = LanguageModel.objects.filter(is_asked, pk=model_id).update(
+            lane=LanguageModel.Lane.PAUSED, lane_reason=reason, lane_until=Now() + UNKNOWN_PAUSE
+        )
+        if is_news:
+            send_after_commit(model_retired, sender=LanguageModel, model_id=model_id, reason=reason)
 
 
 def model_refuses(*, model_id: int, field: str) -> bool:

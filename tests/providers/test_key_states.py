@@ -113,7 +113,7 @@ def test_no_credit_rests_key_and_pool(retry_after_s: float | None, rest_s: int) 
     assert steps(key)[1:] == [("active", "exhausted", "drain")]
 
 
-def test_rest_ends_by_itself() -> None:
+def test_rest_ends_by_itself_and_one_question_tries_the_key() -> None:
     key = make_staff_key()
     note(key, "quota_exhausted")
     assert keys_recover() == 0
@@ -122,7 +122,7 @@ def test_rest_ends_by_itself() -> None:
 
     assert keys_recover() == 1
     assert keys_recover() == 0
-    assert steps(key)[2:] == [("exhausted", "active", "scheduler")]
+    assert steps(key)[2:] == [("exhausted", "probing", "scheduler")]
 
 
 @pytest.mark.parametrize("outcome", ["permission", "timeout", "overloaded", "rate_limited", "bad_request"])

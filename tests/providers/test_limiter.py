@@ -11,16 +11,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from providers.keyring import PoolFacts, PoolLimit
+from providers.facts import PoolFacts, PoolLimit, UsableKey
 from providers.limiter import GUARD_MS, HORIZON_MS, Limiter
 
 T = TypeVar("T")
 MINUTE_MS = 60_000
 
 
-def pool_of(*limits: PoolLimit, has_recent_calls: bool = False, pool_id: int = 1) -> PoolFacts:
+def pool_of(
+    *limits: PoolLimit, has_recent_calls: bool = False, pool_id: int = 1, keys: tuple[UsableKey, ...] = ()
+) -> PoolFacts:
+    keys = keys or (UsableKey(100 + pool_id, pool_id, "", None),)
     return PoolFacts(
-        id=pool_id, resting_until=None, limits=limits, keys=(), has_recent_calls=has_recent_calls
+        id=pool_id, resting_until=None, limits=limits, keys=keys, has_recent_calls=has_recent_calls
     )
 
 
@@ -46,7 +49,7 @@ def with_limiters(n: int, use: Callable[..., Awaitable[T]]) -> T:
 
 def test_window_is_granted_at_once_and_then_says_when_to_come_back() -> None:
     async def use(limiter: Limiter) -> tuple[int, int | None]:
-        answer = await limiter.acquire(pool_of(requests(30)), n=60, model_id=1, in_flight={})
+        answer = await limiter.acquire([pool_of(requests(30))], n=60, model_id=1, in_flight={})
         return len(answer.grants), answer.retry_in_ms
 
     n, retry_in_ms = with_limiters(1, use)
@@ -59,7 +62,7 @@ def test_four_drains_share_one_window() -> None:
     async def use(*limiters: Limiter) -> list[int]:
         pool = pool_of(requests(30))
         answers = await asyncio.gather(
-            *(each.acquire(pool, n=60, model_id=1, in_flight={}) for each in limiters)
+            *(each.acquire([pool], n=60, model_id=1, in_flight={}) for each in limiters)
         )
         return [len(answer.grants) for answer in answers]
 
@@ -69,9 +72,9 @@ def test_four_drains_share_one_window() -> None:
 def test_slots_come_back_when_they_are_given_back() -> None:
     async def use(limiter: Limiter) -> int:
         pool = pool_of(requests(5))
-        first = await limiter.acquire(pool, n=5, model_id=1, in_flight={})
+        first = await limiter.acquire([pool], n=5, model_id=1, in_flight={})
         await limiter.give_back(pool, first.grants[2:])
-        return len((await limiter.acquire(pool, n=5, model_id=1, in_flight={})).grants)
+        return len((await limiter.acquire([pool], n=5, model_id=1, in_flight={})).grants)
 
     assert with_limiters(1, use) == 3
 
@@ -79,9 +82,9 @@ def test_slots_come_back_when_they_are_given_back() -> None:
 def test_calls_at_once_are_counted_over_all_drains() -> None:
     async def use(first: Limiter, second: Limiter) -> list[object]:
         pool = pool_of(at_once(4))
-        granted = await first.acquire(pool, n=3, model_id=1, in_flight={"1": 0})
-        rest = await second.acquire(pool, n=3, model_id=1, in_flight={"1": 0})
-        full = await second.acquire(pool, n=3, model_id=1, in_flight={"1": 1})
+        granted = await first.acquire([pool], n=3, model_id=1, in_flight={"1": 0})
+        rest = await second.acquire([pool], n=3, model_id=1, in_flight={"1": 0})
+        full = await second.acquire([pool], n=3, model_id=1, in_flight={"1": 1})
         return [len(granted.grants), len(rest.grants), len(full.grants), full.retry_in_ms]
 
     assert with_limiters(2, use) == [3, 1, 0, None]
@@ -90,9 +93,9 @@ def test_calls_at_once_are_counted_over_all_drains() -> None:
 def test_calls_of_a_drain_that_left_do_not_count() -> None:
     async def use(first: Limiter, second: Limiter) -> int:
         pool = pool_of(at_once(2))
-        await first.acquire(pool, n=2, model_id=1, in_flight={"1": 0})
-        await first.leave(pool)
-        return len((await second.acquire(pool, n=2, model_id=1, in_flight={"1": 0})).grants)
+        await first.acquire([pool], n=2, model_id=1, in_flight={"1": 0})
+        await first.leave()
+        return len((await second.acquire([pool], n=2, model_id=1, in_flight={"1": 0})).grants)
 
     assert with_limiters(2, use) == 2
 
@@ -101,7 +104,7 @@ def test_calls_of_a_drain_that_left_do_not_count() -> None:
 def test_unknown_pool_waits_a_window_when_it_was_used_lately(has_recent_calls: bool, n_granted: int) -> None:
     async def use(limiter: Limiter) -> int:
         pool = pool_of(requests(3), has_recent_calls=has_recent_calls)
-        return len((await limiter.acquire(pool, n=3, model_id=1, in_flight={})).grants)
+        return len((await limiter.acquire([pool], n=3, model_id=1, in_flight={})).grants)
 
     assert with_limiters(1, use) == n_granted
 
@@ -109,9 +112,9 @@ def test_unknown_pool_waits_a_window_when_it_was_used_lately(has_recent_calls: b
 def test_emptied_redis_makes_a_pool_in_use_wait_a_window() -> None:
     async def use(limiter: Limiter) -> tuple[int, int | None]:
         pool = pool_of(requests(3))
-        await limiter.acquire(pool, n=3, model_id=1, in_flight={})
+        await limiter.acquire([pool], n=3, model_id=1, in_flight={})
         await limiter._client.flushdb()
-        answer = await limiter.acquire(pool, n=3, model_id=1, in_flight={})
+        answer = await limiter.acquire([pool], n=3, model_id=1, in_flight={})
         return len(answer.grants), answer.retry_in_ms
 
     n, retry_in_ms = with_limiters(1, use)
@@ -124,7 +127,7 @@ def test_cooling_stops_one_model_and_not_its_neighbour() -> None:
     async def use(limiter: Limiter) -> list[int]:
         await limiter.cool("1:7", wait_s=5)
         pool = pool_of(requests(9))
-        answers = [await limiter.acquire(pool, n=2, model_id=model_id, in_flight={}) for model_id in (7, 8)]
+        answers = [await limiter.acquire([pool], n=2, model_id=model_id, in_flight={}) for model_id in (7, 8)]
         return [len(answer.grants) for answer in answers]
 
     assert with_limiters(1, use) == [0, 2]
@@ -144,11 +147,13 @@ def test_no_window_ever_holds_more_than_its_amount(
     async def use(limiter: Limiter) -> list[int]:
         pool = pool_of(requests(amount, window_ms))
         for n, gives_back in asks:
-            answer = await limiter.acquire(pool, n=n, model_id=1, in_flight={})
+            answer = await limiter.acquire([pool], n=n, model_id=1, in_flight={})
             assert all(0 <= grant.delay_ms <= HORIZON_MS for grant in answer.grants)
             if gives_back:
                 await limiter.give_back(pool, answer.grants[:1])
-        log = await limiter._client.zrange(f"{settings.REDIS_KEY_PREFIX}limit:log:1", 0, -1, withscores=True)
+        log = await limiter._client.zrange(
+            f"{settings.REDIS_KEY_PREFIX}limit:log:1:requests:{window_ms}", 0, -1, withscores=True
+        )
         return [int(entry[1]) for entry in log]
 
     instants = with_limiters(1, use)
