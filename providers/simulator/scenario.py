@@ -141,10 +141,11 @@ class _Usual:
     cached_share: float
     served_model: str
     reports_usage: bool
+    limits: tuple[LimitSpec, ...]
 
     @classmethod
     def read(cls, table: Table, usual: "_Usual | None") -> "_Usual":
-        default = usual or _Usual(fixed(500), fixed(375), fixed(0), 0.0, "$model", True)
+        default = usual or _Usual(fixed(500), fixed(375), fixed(0), 0.0, "$model", True, ())
         answer_tokens = table.distribution("answer_tokens", None)
         characters = table.distribution("answer_characters", None)
         if answer_tokens and characters:
@@ -158,6 +159,7 @@ class _Usual:
             cached_share=table.number("cached_share", default.cached_share, most=1),
             served_model=table.text("served_model", default.served_model),
             reports_usage=table.boolean("reports_usage", default.reports_usage),
+            limits=_limits(table, default.limits),
         )
 
 
@@ -183,7 +185,7 @@ def _provider(entry: dict[str, Any], table: Table, usual: _Usual) -> ProviderSpe
         base_path=f"/{name}{urlsplit(entry['base_url']).path.rstrip('/')}",
         chat_path=entry["chat_path"],
         key_check=entry.get("key_check", {}),
-        pools=_pools(name, table),
+        pools=_pools(name, table, own.limits),
         models=models,
         own_port=table.boolean("own_port", False),
         needs_key=entry.get("needs_key", True),
@@ -216,10 +218,10 @@ def _prices(table: Table) -> dict[str, Price]:
     return prices
 
 
-def _pools(provider: str, table: Table) -> tuple[PoolSpec, ...]:
-    pools = tuple(_pool(provider, one) for one in table.tables("pools"))
+def _pools(provider: str, table: Table, usual: tuple[LimitSpec, ...]) -> tuple[PoolSpec, ...]:
+    pools = tuple(_pool(provider, one, usual) for one in table.tables("pools"))
     if not pools:
-        return (PoolSpec("default", (f"sim-{provider}-1",)),)
+        return (PoolSpec("default", (f"sim-{provider}-1",), usual),)
     keys = [key for pool in pools for key in pool.keys]
     if len(set(keys)) < len(keys):
         table.fail("pools", "a key belongs to one pool only.")
@@ -228,15 +230,20 @@ def _pools(provider: str, table: Table) -> tuple[PoolSpec, ...]:
     return pools
 
 
-def _pool(provider: str, table: Table) -> PoolSpec:
+def _pool(provider: str, table: Table, usual: tuple[LimitSpec, ...]) -> PoolSpec:
     name = table.text("name", "default")
     keys = table.texts("keys", (f"sim-{provider}-{name}-1",))
     for key in keys:
         if not re.fullmatch(r"sim-[\x21-\x7e]+", key):
             table.fail("keys", "test keys begin with `sim-` and hold no spaces, so that no real one gets in.")
-    limits = tuple(_limit(one) for one in table.tables("limits"))
+    limits = _limits(table, usual)
     table.end()
     return PoolSpec(name, keys, limits)
+
+
+def _limits(table: Table, usual: tuple[LimitSpec, ...]) -> tuple[LimitSpec, ...]:
+    """Return the table's own limits, the usual ones when it says nothing."""
+    return tuple(_limit(one) for one in table.tables("limits")) if "limits" in table else usual
 
 
 def _limit(table: Table) -> LimitSpec:

@@ -33,6 +33,23 @@ def test_without_providers_all_of_the_catalogue_are_simulated() -> None:
     assert len(scenario_of({}).providers) == 13
 
 
+def test_limits_come_from_the_pool_else_the_provider_else_the_defaults() -> None:
+    def limits(n: int) -> list[dict[str, Any]]:
+        return [{"what": "requests", "amount": n}]
+
+    pools = [{"name": "own", "limits": limits(3)}, {"name": "none", "limits": []}, {"name": "usual"}]
+    scenario = scenario_of(
+        {
+            "defaults": {"limits": limits(1)},
+            "providers": {"openai": {"limits": limits(2), "pools": pools}, "groq": {}},
+        }
+    )
+    amounts = [
+        [limit.amount for limit in pool.limits] for one in scenario.providers.values() for pool in one.pools
+    ]
+    assert amounts == [[3], [], [2], [1]]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
