@@ -50,7 +50,8 @@ class OpenAIResponses(JsonProtocol):
             finish_reason=finish_reason,
             model=decoded.get("model"),
             citations=citations(
-                *(part.get("annotations") for part in contents), *(one.get("results") for one in outputs)
+                *(part.get("annotations") for part in contents),
+                *(one.get(name) for one in outputs for name in ("results", "contents")),  # searched, fetched
             ),
             input_tokens=n_tokens(decoded, "usage.input_tokens"),
             output_tokens=n_tokens(decoded, "usage.output_tokens"),

@@ -23,14 +23,18 @@ _BY_CODE = {
         "project_spend_limit_exceeded", "organization_usage_limit_exceeded", "billing_hard_limit_reached",
         "billing_error", "payment_required", "insufficient_credits",
     ),
-    Outcome.TOO_LONG: ("context_length_exceeded", "exceed_context_size_error", "request_too_large"),
+    Outcome.TOO_LONG: (
+        "context_length_exceeded", "exceed_context_size_error", "request_too_large", "payload_too_large",
+    ),
     Outcome.BLOCKED: ("content_policy_violation", "content_filter", "moderation_blocked"),
     Outcome.MODEL_UNKNOWN: (
         "model_not_found", "model_not_available", "model_decommissioned", "invalid_model", "1500",
     ),
     Outcome.PERMISSION: ("failed_precondition",),
     Outcome.OVERLOADED: ("server_is_overloaded", "overloaded_error", "unavailable_error"),
-    Outcome.RATE_LIMITED: ("rate_limit_exceeded", "rate_limit_error", "slow_down", "1300"),
+    Outcome.RATE_LIMITED: (
+        "rate_limit_exceeded", "request_rate_limit_exceeded", "rate_limit_error", "slow_down", "1300",
+    ),
 }  # fmt: skip
 _OUTCOME_OF_CODE = {code: outcome for outcome, codes in _BY_CODE.items() for code in codes}
 

@@ -59,6 +59,8 @@ FAILURES: list[tuple[str, str, Outcome, dict[str, Any]]] = [
     ("openai_responses", "200_failed_bad_request", Outcome.BAD_REQUEST, {}),
     ("openai_responses", "400_bad_request", Outcome.BAD_REQUEST, {"refused_field": ""}),
     ("openai_responses", "400_unknown_model", Outcome.MODEL_UNKNOWN, {"code": "invalid_model"}),
+    ("openai_responses", "200_cancelled", Outcome.OVERLOADED, {"http_status": 200}),
+    ("openai_responses", "400_unknown_field", Outcome.BAD_REQUEST, {"refused_field": "tool_choice"}),
     ("openai_responses", "400_reasoning", Outcome.BAD_REQUEST, {"refused_field": "reasoning"}),
 ]
 
@@ -136,6 +138,11 @@ def test_perplexity_reports_its_cost_with_the_search() -> None:
             "anthropic",
             "ok_citations",
             [{"url": "https://nike.example/about", "title": "About", "snippet": "We sell shoes."}],
+        ),
+        (
+            "openai_responses",
+            "ok_fetched",
+            [{"url": "https://nike.example/", "title": "Nike", "snippet": "Just do it."}],
         ),
         ("gemini", "ok_grounded", [{"url": "https://nike.example/about", "title": "nike.example"}]),
         ("openai_chat", "ok", None),
