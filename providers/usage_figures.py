@@ -81,7 +81,9 @@ class UsageFigures:
         return percentile_ms(self.latencies, percent)
 
 
-def usage_for(*, since: datetime, until: datetime, group_by: GroupBy) -> list[UsageFigures]:
+def usage_for(
+    *, since: datetime, until: datetime, group_by: GroupBy, provider: Provider | None = None
+) -> list[UsageFigures]:
     """Return a row for whatever was called from `since` until before `until`, and for what could have been, by name.
 
     Without calls stand enabled providers that have a key in service, their default models, and these keys. Times are
@@ -91,12 +93,15 @@ def usage_for(*, since: datetime, until: datetime, group_by: GroupBy) -> list[Us
     called = UsageBucket.objects.filter(
         bucket_at__gte=since.replace(second=0, microsecond=0), bucket_at__lt=until
     )
+    timed = LatencyCount.objects.filter(bucket_at__gte=bucket_start(since), bucket_at__lt=until)
+    if provider is not None:
+        rows = {pk: row for pk, row in rows.items() if row.provider == provider}
+        called, timed = called.filter(provider=provider), timed.filter(provider=provider)
     sums = {f"{name}_sum": Sum(name) for name in _SUMMED}
     for line in called.order_by().values(group_by, "outcome").annotate(newest=Max("bucket_at"), **sums):
         _count(rows[line[group_by]], line)
-    timed = LatencyCount.objects.filter(bucket_at__gte=bucket_start(since), bucket_at__lt=until).order_by()
     bands: defaultdict[int, Counter[int]] = defaultdict(Counter)
-    for group, band, n in timed.values_list(group_by, "band").annotate(n=Sum("n_calls")):
+    for group, band, n in timed.order_by().values_list(group_by, "band").annotate(n=Sum("n_calls")):
         bands[group][band] += n
     for group, counts in bands.items():
         rows[group].latencies = counts

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from providers.admin.base import PreparedAdmin, actor_name, error_show
+from providers.admin.provider_page import key_test_show
 from providers.admin.show import DASH, ago, badge, link
 from providers.errors import ApplicationError
 from providers.models import ApiKey, LimitPool, Provider
@@ -27,7 +28,6 @@ from providers.services import (
     key_enable,
     key_secret_check,
     key_secret_replace,
-    key_test,
 )
 
 TIMELINE_LENGTH = 30
@@ -222,10 +222,11 @@ class ApiKeyAdmin(PreparedAdmin[ApiKey]):
         if len(keys) > TESTED_AT_ONCE:
             messages.warning(request, f"Only the first {TESTED_AT_ONCE} were tested.")
 
-    @admin.action(permissions=["change"], description="Disable: take out of service")
+    @admin.action(permissions=["change"], description="Drain key: no new calls, those in flight finish")
     def disable(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        n_disabled = sum(key_disable(key=key, actor=actor_name(request)) for key in queryset)
-        messages.success(request, f"{n_disabled} disabled.")
+        actor = actor_name(request)
+        n_drained = sum(key_disable(key=key, actor=actor, reason=f"drained by {actor}") for key in queryset)
+        messages.success(request, f"{n_drained} out of service.")
 
     @admin.action(permissions=["change"], description="Enable: put into service")
     def enable(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
@@ -239,9 +240,6 @@ class ApiKeyAdmin(PreparedAdmin[ApiKey]):
 
     def _test(self, request: HttpRequest, key: ApiKey) -> None:
         try:
-            result = key_test(key=key, actor=actor_name(request))
+            key_test_show(request, key)
         except ApplicationError as error:
             error_show(request, error, about=key)
-            return
-        level = {True: messages.SUCCESS, False: messages.ERROR, None: messages.WARNING}[result.is_ok]
-        messages.add_message(request, level, f"{key}: {result.message}")

@@ -81,7 +81,7 @@ class LanguageModelAdmin(PreparedAdmin[LanguageModel]):
             else format_html("{} {}{}", badge("off", "no"), blocked, until)
         )
 
-    @admin.action(permissions=["change"], description="Pause: ask nothing until activated")
+    @admin.action(permissions=["change"], description="Pause lane: ask nothing until activated")
     def pause(self, request: HttpRequest, queryset: QuerySet[LanguageModel]) -> None:
         actor = actor_name(request)
         n_paused = sum(

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from providers.admin.base import PreparedAdmin
 from providers.admin.show import DASH, ago
-from providers.models import LanguageModel, Limit, LimitPool
+from providers.models import LanguageModel, LearnedLimit, Limit, LimitPool
 from providers.services import pool_limits_copy, pool_rest_end
 
 
@@ -104,8 +104,11 @@ class LimitPoolAdmin(PreparedAdmin[LimitPool]):
         messages.success(request, f"{n_ended} may be asked again.")
 
 
-def limit_words(limit: Limit) -> str:
+def limit_words(limit: Limit | LearnedLimit) -> str:
     """Return a limit in a few words: `500 requests per 60 s`."""
-    window = f" per {limit.per_s} s" if limit.per_s else ""
+    resets = limit.resets if isinstance(limit, Limit) else Limit.Resets.ROLLING
+    window = f" per {limit.per_s:,} s" if limit.per_s else ""
+    if resets != Limit.Resets.ROLLING:
+        window = f" a {resets}"
     whose = f" of {limit.model.name}" if limit.model else ""
     return f"{limit.amount:,} {limit.get_what_display()}{whose}{window}"

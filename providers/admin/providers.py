@@ -1,64 +1,30 @@
-"""Providers: whether each could answer now and when it last did, with its models, pools and keys on one page."""
+"""Providers: the list with whether each could answer now and when it last did, and the facts that staff may change.
 
-from typing import TYPE_CHECKING, Any, TypeVar
+What the page of one shows beside these facts stands in `provider_page`.
+"""
+
+from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from providers.admin.base import PreparedAdmin, titled
+from providers.admin.provider_page import page_context, verb_do
 from providers.admin.show import ago, badge, link
 from providers.environment import is_base_url
-from providers.models import ApiKey, LanguageModel, LimitPool, Provider
+from providers.models import Provider
 from providers.overview import provider_state
 from providers.selectors import provider_can_answer, providers_at_a_glance, usable_counts
 
 # Where keys are sent, and how: who may change these could have all keys sent to a host of their own.
 SENSITIVE_FIELDS = ("base_url", "chat_path", "auth_style", "extra_headers", "key_check", "env_prefix")
-_M = TypeVar("_M", bound=Model)
-
-if TYPE_CHECKING:
-
-    class _Inline(admin.TabularInline[_M, Provider]):
-        """The stubs know the models of an inline, Django itself does not."""
-else:
-
-    class _Inline(admin.TabularInline):
-        def __class_getitem__(cls, _model: type[Model]) -> type:
-            return cls
-
-
-class ReadOnlyInline(_Inline[_M]):
-    """Rows to look at, each with a link to its own page."""
-
-    extra = 0
-    can_delete = False
-    show_change_link = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class ModelInline(ReadOnlyInline[LanguageModel]):
-    model = LanguageModel
-    fields = ("name", "tier", "is_default", "lane", "lane_reason", "lane_until")
-
-
-class PoolInline(ReadOnlyInline[LimitPool]):
-    model = LimitPool
-    fields = ("name", "resting_until", "resting_reason")
-
-
-class KeyInline(ReadOnlyInline[ApiKey]):
-    model = ApiKey
-    fields = ("label", "last4", "source", "state", "state_reason", "state_until", "last_ok_at")
-    readonly_fields = ("last4",)
 
 
 def base_url_check(text: str) -> None:
@@ -72,17 +38,20 @@ class ProviderAdmin(PreparedAdmin[Provider]):
     list_display = ("label", "state_shown", "keys_shown", "last_ok_shown", "enabled_shown", "protocol_shown")
     list_filter = (("is_enabled", titled("asked", admin.BooleanFieldListFilter)), "service", "protocol")
     search_fields = ("name", "label")
-    inlines = (ModelInline, PoolInline, KeyInline)
-    readonly_fields = ("state_shown", "last_ok_shown", "source", "checked_on")
+    change_form_template = "admin/providers/provider/change_form.html"
+    readonly_fields = ("source", "checked_on")
     actions = ("turn_on", "turn_off")
     fieldsets = (
-        (None, {"fields": ("name", "label", "state_shown", "last_ok_shown", "is_enabled", "service")}),
+        (None, {"fields": ("name", "label", "is_enabled", "service")}),
         (
             "Where it is asked",
-            {"fields": ("protocol", "base_url", "chat_path", "auth_style", "needs_key", "env_prefix")},
+            {
+                "classes": ("collapse",),
+                "fields": ("protocol", "base_url", "chat_path", "auth_style", "needs_key", "env_prefix"),
+            },
         ),
         (
-            "How it is asked",
+            "What is sent",
             {
                 "classes": ("collapse",),
                 "fields": ("output_cap_field", "extra_body", "extra_headers", "quirks", "key_check"),
@@ -102,6 +71,8 @@ class ProviderAdmin(PreparedAdmin[Provider]):
         return (*self.readonly_fields, *named, *(() if request.user.is_superuser else SENSITIVE_FIELDS))
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "is_enabled":
+            options["label"] = "Asked"
         if db_field.name != "base_url":
             return super().formfield_for_dbfield(db_field, request, **options)
         field: Any = super().formfield_for_dbfield(db_field, request, assume_scheme="https", **options)
@@ -111,6 +82,41 @@ class ProviderAdmin(PreparedAdmin[Provider]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # its usage must stay whole, and the catalogue would bring it back: it is turned off instead
+
+    def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        """Leave all open for a new one: its address must be entered."""
+        if obj is not None:
+            return self.fieldsets
+        return [(name, {"fields": options["fields"]}) for name, options in self.fieldsets]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the buttons of a provider's page."""
+        view = self.admin_site.admin_view(require_POST(self.verb_view))
+        pattern = "<int:provider_id>/<slug:kind>/<int:pk>/<slug:verb>/do/"
+        return [path(pattern, view, name="providers_provider_verb"), *super().get_urls()]
+
+    def verb_view(
+        self, request: HttpRequest, provider_id: int, kind: str, pk: int, verb: str
+    ) -> HttpResponse:
+        """Do one verb to a key or model and go back to the provider's page."""
+        provider = get_object_or_404(Provider, pk=provider_id)
+        if not self.has_view_permission(request, provider):
+            raise PermissionDenied
+        verb_do(request, provider, kind=kind, pk=pk, verb=verb)
+        return HttpResponseRedirect(reverse("admin:providers_provider_change", args=[provider_id]))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        provider = self.get_object(request, object_id)
+        extra = extra_context or {}
+        if provider is not None and self.has_view_permission(request, provider):
+            extra |= page_context(provider, request=request)
+        return super().change_view(request, object_id, form_url, extra)
 
     def rows_prepare(self, request: HttpRequest, rows: list[Provider]) -> None:
         counts = usable_counts(row.pk for row in rows)
