@@ -311,7 +311,8 @@ def _cold_wait_ms(limit: PoolLimit) -> int:
         return 0  # its window was not counted before it was learned, whatever happened to Redis
     if limit.kind == "in_flight":
         return BEAT_SEEN_MS
-    return min(limit.window_ms or LONGEST_COLD_WAIT_MS, LONGEST_COLD_WAIT_MS) + GUARD_MS
+    # a slot may have been granted for the end of the horizon just before Redis forgot it
+    return min(limit.window_ms or LONGEST_COLD_WAIT_MS, LONGEST_COLD_WAIT_MS) + GUARD_MS + HORIZON_MS
 
 
 def _call(grant: Grant, *, after: Tokens | None) -> dict[str, Any]:
