@@ -11,6 +11,8 @@ from providers.facts import LaneFacts, UsableKey
 from providers.prices import cost_usd
 from providers.protocols import protocol_for
 from providers.protocols.base import Ask, Failure, Outcome, Reply, Target
+from providers.rules.output_cap import output_cap
+from providers.rules.redact import without_secret
 from providers.transport import AioTransport
 
 
@@ -31,6 +33,8 @@ async def call_make(
         if isinstance(answer, Failure)
         else protocol.parse(target, answer.status, answer.headers, answer.body)
     )
+    if isinstance(reply, Failure):
+        reply = without_secret(reply, key.secret)
     return Result(
         claim=claim,
         provider_id=facts.provider_id,
@@ -41,7 +45,8 @@ async def call_make(
         cost_usd=_cost_usd(target, reply),
         simulated=target.simulated,
         was_mended=isinstance(reply, Failure) and bool(reply.refused_field),
-        has_room=target.max_output_tokens is None or ask.max_output_tokens < target.max_output_tokens,
+        has_room=target.max_output_tokens is None
+        or output_cap(target, ask.max_output_tokens) < target.max_output_tokens,
     )
 
 

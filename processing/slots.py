@@ -19,6 +19,7 @@ from providers.facts import PoolFacts, UsableKey
 from providers.limiter import Answer, Grant, too_long_for
 from providers.protocols.base import Ask, Failure, Outcome, Reply
 from providers.rules.estimates import NO_TOKENS, History, Tokens
+from providers.rules.output_cap import output_cap
 
 if TYPE_CHECKING:
     from processing.drain import DrainLoop
@@ -91,7 +92,7 @@ class LaneSlots:
         if not self._are_sized(self._lane.facts.pools):
             return NO_TOKENS
         n_bytes = len(ask.text.encode()) + len(ask.system_text.encode())
-        cap = min(ask.max_output_tokens, self._lane.facts.target.max_output_tokens or ask.max_output_tokens)
+        cap = output_cap(self._lane.facts.target, ask.max_output_tokens)
         return self._histories[claim.prompt_version_id].estimate(n_bytes=n_bytes, output_cap=cap)
 
     def expect(self, estimates: Sequence[Tokens]) -> None:

@@ -29,6 +29,7 @@ from providers.models import (
 )
 from providers.protocols import protocol_is_built
 from providers.protocols.base import DatedPrice, Target
+from providers.protocols.request_fields import merged
 from providers.rules.urls import base_url_for
 from providers.secrets import secret_of
 from providers.services.key_states import key_unreadable_note
@@ -136,7 +137,7 @@ def target_for(model: LanguageModel, *, prices: tuple[DatedPrice, ...] = ()) -> 
         output_cap_field=provider.output_cap_field,
         timeout_s=TIMEOUT_S[Tier(model.tier)],
         extra_headers=provider.extra_headers,
-        request_options={**provider.extra_body, **model.request_options},
+        request_options=merged(provider.extra_body, model.request_options),
         accepts_temperature=model.accepts_temperature,
         max_output_tokens=model.max_output_tokens,
         refused_fields=tuple(model.refused_fields),

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import quote
 
+from providers.protocols.base import Failure
 from providers.rules.secret import Secret
 from providers.rules.text import clean_text
 
@@ -39,3 +41,11 @@ def redact(text: object, *, secrets: Iterable[Secret] = (), max_length: int = MA
         message = pattern.sub(mask, message)
     message = " ".join(message.split())
     return message if len(message) <= max_length else message[: max_length - 1] + "…"
+
+
+def without_secret(failure: Failure, secret: Secret | None) -> Failure:
+    """Return the failure without the key of its own call, which a server may quote and no pattern may know."""
+    if secret is None:
+        return failure
+    message, code = (redact(text, secrets=(secret,)) for text in (failure.message, failure.code))
+    return replace(failure, message=message, code=code)

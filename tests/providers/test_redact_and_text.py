@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.rules.redact import redact
+from providers.protocols.base import Failure, Outcome
+from providers.rules.redact import redact, without_secret
 from providers.rules.secret import Secret
 from providers.rules.text import answer_text, clean_text
 
@@ -47,6 +48,17 @@ def test_redact_removes_what_looks_like_a_key(prefix: str, rest: str) -> None:
 )
 def test_redact_examples(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+def test_failure_without_the_key_of_its_call() -> None:
+    failure = Failure(
+        Outcome.KEY_INVALID, "The key 'open sesame' is wrong", code="open sesame", http_status=401
+    )
+
+    assert without_secret(failure, Secret("open sesame")) == Failure(
+        Outcome.KEY_INVALID, "The key '****' is wrong", code="****", http_status=401
+    )
+    assert without_secret(failure, None) is failure
 
 
 def test_redact_cuts_after_redacting() -> None:
