@@ -21,7 +21,7 @@ from providers.rules.secret import Secret
 from providers.secrets import field_cipher
 from providers.services.key_states import key_transition
 from providers.services.keys import key_create
-from providers.simulator.scenario import PoolSpec, Price, ProviderSpec
+from providers.simulator.specs import PoolSpec, Price, ProviderSpec
 
 KEPT = "before_simulation"
 KEY_LABEL = "simulated"

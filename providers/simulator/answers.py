@@ -11,7 +11,7 @@ from providers.simulator.faults import DEED_KINDS, Fault
 from providers.simulator.formats.base import Asked, Ending, Format, Told
 from providers.simulator.journal import Record
 from providers.simulator.plan import Deed, Plan
-from providers.simulator.scenario import ProviderSpec
+from providers.simulator.specs import ProviderSpec
 from providers.simulator.texts import answer_of
 
 WRONG_MODEL = "another-model"

@@ -11,11 +11,11 @@ from typing import Any
 from aiohttp import web
 
 from providers.simulator.engine import Engine
+from providers.simulator.fault_tables import fault_of, faults_check
 from providers.simulator.faults import Fault
 from providers.simulator.journal import as_json
 from providers.simulator.ports import Ports
 from providers.simulator.reading import Table
-from providers.simulator.scenario import fault_of, faults_check
 
 
 class Control:

@@ -44,6 +44,7 @@ class Dialect:
     pages: dict[str, str]
     public: tuple[str, ...]
     rate_headers: str
+    header_windows: dict[str, list[int]]
     hints: tuple[str, ...]
     refuses: tuple[str, ...]
     required_fields: tuple[str, ...]
@@ -65,6 +66,7 @@ def dialect_for(provider: str) -> Dialect:
         pages=own.get("pages", {}),
         public=tuple(own.get("public", ())),
         rate_headers=merged["rate_headers"],
+        header_windows=merged.get("header_windows", {}),
         hints=tuple(merged["hints"]),
         refuses=tuple(merged.get("refuses", ())),
         required_fields=tuple(own.get("required_fields", ())),

@@ -14,7 +14,7 @@ from providers.simulator.faults import Approach, Fault, FaultBook
 from providers.simulator.journal import Journal, Record
 from providers.simulator.plan import Arrival, Plan
 from providers.simulator.provider import SimulatedProvider
-from providers.simulator.scenario import ProviderSpec, Scenario
+from providers.simulator.specs import ProviderSpec, Scenario
 from providers.simulator.window import NS_PER_S
 
 NOT_FOUND = b'{"error":{"message":"Unknown address.","type":"invalid_request_error","param":null,"code":"unknown_url"}}'

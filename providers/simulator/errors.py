@@ -10,7 +10,7 @@ from providers.simulator.faults import Fault
 from providers.simulator.journal import Record
 from providers.simulator.plan import Arrival, Plan
 from providers.simulator.rate_headers import rate_headers
-from providers.simulator.scenario import ProviderSpec
+from providers.simulator.specs import ProviderSpec
 from providers.simulator.window import NS_PER_S
 
 _SAYS_WAIT = (Outcome.RATE_LIMITED, Outcome.QUOTA_EXHAUSTED)
@@ -63,7 +63,8 @@ class Errors:
         if style == "none":
             return {}
         standings = pool.standings(model=model, now_ns=arrival.now_ns)
-        return rate_headers(style, standings, now=_instant(arrival), is_refused=is_refused)
+        windows = self._dialect.header_windows
+        return rate_headers(style, standings, now=_instant(arrival), is_refused=is_refused, windows=windows)
 
     def request_id(self, name: str) -> dict[str, str]:
         """Return the header that names a call, if the provider has one."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from providers.simulator.engine import Engine
-from providers.simulator.scenario import ProviderSpec
+from providers.simulator.specs import ProviderSpec
 
 BACKLOG = 4096  # connections that may knock at once
 

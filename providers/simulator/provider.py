@@ -20,7 +20,7 @@ from providers.simulator.formats import FORMATS
 from providers.simulator.formats.base import Asked, BadCall
 from providers.simulator.journal import Record
 from providers.simulator.plan import Admitted, Arrival, Deed, Plan
-from providers.simulator.scenario import PoolSpec, ProviderSpec
+from providers.simulator.specs import PoolSpec, ProviderSpec
 
 Strike = Callable[[Approach, Draws], Fault | None]
 _NOTHING = Asked(model="", prompt="", input_tokens=0, cap_tokens=None, fields=frozenset())
@@ -58,7 +58,7 @@ class SimulatedProvider:
         except BadCall:
             return self._errors.error(record, "bad_request", arrival)
         record.model = asked.model
-        draws = self._draws(asked)
+        draws = self._draws(asked.model, asked.prompt)
         record.call = draws.name
         fault = strike(Approach(self.spec.name, pool.name, arrival.key, asked.model, asked.prompt), draws)
         if fault and self._is_at_the_door(fault):
@@ -75,7 +75,7 @@ class SimulatedProvider:
         if pool is None and not is_public:
             return self._errors.error(record, "bad_key", arrival)
         record.pool = pool.name if pool else ""
-        draws = Draws(seed=self._seed, call=f"{arrival.path}\0{arrival.now_ns}")
+        draws = self._draws("", arrival.path)
         fault = strike(Approach(self.spec.name, record.pool, arrival.key, "", is_check=True), draws)
         if fault:
             return self._struck(record, fault, arrival, _NOTHING, draws)
@@ -92,11 +92,11 @@ class SimulatedProvider:
         entry = self.dialect.errors.get(fault.kind)
         return fault.kind in DOOR_KINDS or (entry is not None and entry.outcome in DOOR_OUTCOMES)
 
-    def _draws(self, asked: Asked) -> Draws:
-        question = hash((asked.model, asked.prompt))
+    def _draws(self, model: str, prompt: str) -> Draws:
+        question = hash((model, prompt))
         self._n_asked[question] += 1
         number = self._n_asked[question]
-        return Draws(seed=self._seed, call=f"{self.spec.name}\0{asked.model}\0{asked.prompt}\0{number}")
+        return Draws(seed=self._seed, call=f"{self.spec.name}\0{model}\0{prompt}\0{number}")
 
     def _wrong_with(self, arrival: Arrival, asked: Asked) -> tuple[str, str] | None:
         """Return the error and the field of a request that the provider cannot serve, None when it can."""

@@ -3,7 +3,7 @@
 Sources: the providers' rate limit pages, seen 2026-11-24. How long to wait after a 429 stands in `dialects.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from providers.simulator.admission import Standing
@@ -13,10 +13,16 @@ _DAY_S = 86_400
 
 
 def rate_headers(
-    style: str, standings: list[Standing], *, now: datetime, is_refused: bool = False
-) -> dict[str, str]:
-    """Return the headers of a provider's style for what is left of its limits, none when it has none."""
+    style: str, standings: list[Standing], *, now: datetime, is_refused: bool = False,
+    windows: Mapping[str, Sequence[float]] | None = None,
+) -> dict[str, str]:  # fmt: skip
+    """Return the headers of a provider's style for what is left of its limits, none when it has none.
+
+    `windows`: seconds, by what is counted, of the limits that the headers are about; empty: all of them.
+    """
     make = _STYLES.get(style)
+    if windows:
+        standings = [one for one in standings if one.limit.per_s in windows.get(one.limit.what, ())]
     return make(standings, now, is_refused) if make and standings else {}
 
 

@@ -5,80 +5,25 @@ Facts that the catalogue has (wire format, paths, models) come from there; a sce
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from providers.environment import catalogue_entries
 from providers.simulator.admission import COUNTS, WHATS, LimitSpec
-from providers.simulator.dialects import HINTS, dialect_for, error_kinds
+from providers.simulator.dialects import HINTS, dialect_for
 from providers.simulator.draws import Distribution, fixed
-from providers.simulator.faults import ANSWER_KINDS, DEED_KINDS, ERROR_KINDS, Fault
+from providers.simulator.fault_tables import fault_of, faults_check
 from providers.simulator.reading import Table
+from providers.simulator.specs import CHARACTERS_PER_TOKEN, PoolSpec, Price, ProviderSpec, Scenario
 
 SCENARIOS_DIR = Path(__file__).with_name("scenarios")
 
 
 class ScenarioError(ValueError):
     """The scenario cannot be played; one line for each wrong key."""
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens."""
-
-    input_usd_per_mtok: float
-    output_usd_per_mtok: float
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSpec:
-    """An account: its keys share its limits."""
-
-    name: str
-    keys: tuple[str, ...]
-    limits: tuple[LimitSpec, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderSpec:
-    """One simulated provider. `models` empty: it answers as any model. `answer_tokens` leave the reasoning out."""
-
-    name: str
-    protocol: str
-    auth_style: str
-    base_path: str
-    chat_path: str
-    key_check: dict[str, Any]
-    pools: tuple[PoolSpec, ...]
-    models: tuple[str, ...]
-    own_port: bool
-    needs_key: bool
-    latency_ms: Distribution
-    answer_tokens: Distribution
-    reasoning_tokens: Distribution
-    cached_share: float
-    served_model: str
-    reports_usage: bool
-    refuses: tuple[str, ...]
-    hints: tuple[str, ...]
-    prices: dict[str, Price]
-
-    def price_of(self, model: str) -> Price | None:
-        """Return the price of a model, else that of all models."""
-        return self.prices.get(model) or self.prices.get("*")
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """All of a file."""
-
-    title: str
-    seed: int
-    providers: dict[str, ProviderSpec]
-    faults: tuple[Fault, ...]
 
 
 def scenario_path(name: str) -> Path:
@@ -163,9 +108,6 @@ class _Usual:
         )
 
 
-CHARACTERS_PER_TOKEN = 4
-
-
 def _tokens_of(characters: Distribution) -> Distribution:
     return Distribution(
         characters.low / CHARACTERS_PER_TOKEN, characters.high / CHARACTERS_PER_TOKEN,
@@ -199,6 +141,7 @@ def _provider(entry: dict[str, Any], table: Table, usual: _Usual) -> ProviderSpe
         served_model=own.served_model,
         reports_usage=own.reports_usage,
     )
+    _models_check(table, spec)
     table.end()
     return spec
 
@@ -230,6 +173,16 @@ def _pools(provider: str, table: Table, usual: tuple[LimitSpec, ...]) -> tuple[P
     return pools
 
 
+def _models_check(table: Table, spec: ProviderSpec) -> None:
+    """Note limits and prices of models that the provider does not have."""
+    if not spec.models:
+        return
+    limited = {limit.model for pool in spec.pools for limit in pool.limits if limit.model}
+    for key, names in (("pools", limited), ("prices", spec.prices.keys() - {"*"})):
+        for name in sorted(names - set(spec.models)):
+            table.fail(key, f"{name!r} is no model of this provider; it has: {', '.join(spec.models)}.")
+
+
 def _pool(provider: str, table: Table, usual: tuple[LimitSpec, ...]) -> PoolSpec:
     name = table.text("name", "default")
     keys = table.texts("keys", (f"sim-{provider}-{name}-1",))
@@ -243,7 +196,12 @@ def _pool(provider: str, table: Table, usual: tuple[LimitSpec, ...]) -> PoolSpec
 
 def _limits(table: Table, usual: tuple[LimitSpec, ...]) -> tuple[LimitSpec, ...]:
     """Return the table's own limits, the usual ones when it says nothing."""
-    return tuple(_limit(one) for one in table.tables("limits")) if "limits" in table else usual
+    if "limits" not in table:
+        return usual
+    limits = tuple(_limit(one) for one in table.tables("limits"))
+    if len({(one.what, one.model, ceil(one.per_s)) for one in limits}) < len(limits):
+        table.fail("limits", "two of them limit the same within the same window.")
+    return limits
 
 
 def _limit(table: Table) -> LimitSpec:
@@ -256,58 +214,3 @@ def _limit(table: Table) -> LimitSpec:
     )
     table.end()
     return limit
-
-
-def fault_of(table: Table, *, providers: Iterable[str], number: int) -> Fault:
-    """Return the fault that a table describes; what is wrong is noted in the table's errors."""
-    kinds = (*error_kinds(), *ANSWER_KINDS, *DEED_KINDS)
-    hints = table.texts("hints") if "hints" in table else None
-    for hint in set(hints or ()) - set(HINTS):
-        table.fail("hints", f"{hint!r} is none of: {', '.join(HINTS)}.")
-    fault = Fault(
-        name=table.text("name", f"fault {number}"),
-        kind=table.text("kind", "", one_of=kinds),
-        provider=table.text("provider", "", one_of=tuple(providers)),
-        pool=table.text("pool"),
-        key=table.text("key"),
-        model=table.text("model"),
-        prompt=_pattern(table),
-        calls=table.span("calls"),
-        seconds=table.span("seconds"),
-        share=table.number("share", 1.0, most=1),
-        strikes=table.text("strikes", "chat", one_of=("chat", "check", "all")),
-        is_on=table.boolean("is_on", True),
-        status=table.integer("status", 0, most=599),
-        delay_s=table.number("delay_s", 30.0, most=86_400),
-        wait_s=table.number("wait_s", 5.0, most=86_400),
-        hints=hints,
-        field=table.text("field", "temperature"),
-    )
-    if not fault.kind:
-        table.fail("kind", f"one is needed of: {', '.join(kinds)}.")
-    table.end()
-    return fault
-
-
-def faults_check(faults: Sequence[Fault], providers: Mapping[str, ProviderSpec]) -> list[str]:
-    """Return what is wrong with faults beyond their single keys."""
-    errors = []
-    if len({fault.name for fault in faults}) < len(faults):
-        errors.append("faults: two of them have the same name.")
-    for fault in faults:
-        owner = providers.get(fault.provider)
-        if fault.kind == "port_closed" and not (owner and owner.own_port):
-            errors.append(f"faults: {fault.name}: port_closed needs a provider that has own_port = true.")
-        known = dialect_for(fault.provider).errors if owner else {}
-        if fault.kind in set(error_kinds()) - ERROR_KINDS.keys() and fault.kind not in known:
-            errors.append(f"faults: {fault.name}: {fault.kind} needs a provider that has such an error.")
-    return errors
-
-
-def _pattern(table: Table) -> re.Pattern[str] | None:
-    text = table.text("prompt")
-    try:
-        return re.compile(text) if text else None
-    except re.error as error:
-        table.fail("prompt", f"not a regular expression: {error}.")
-        return None

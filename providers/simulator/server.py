@@ -57,7 +57,8 @@ class Simulator:
         n_looks = 0
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            await self.ports.follow_faults()
+            with contextlib.suppress(OSError):  # another process sits on the port: the next look tries again
+                await self.ports.follow_faults()
             n_looks += 1
             if n_looks % round(FLUSH_EVERY_S / LOOK_EVERY_S) == 0:
                 self.engine.journal.flush()

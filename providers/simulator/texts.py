@@ -1,6 +1,6 @@
 """The text of simulated answers: of any length, plain ASCII, and recognisable as what it is."""
 
-from providers.simulator.scenario import CHARACTERS_PER_TOKEN
+from providers.simulator.specs import CHARACTERS_PER_TOKEN
 
 _SENTENCES = (
     "It is known to many people who use it every day. Others see it with doubt, and say why. "

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from providers.simulator.draws import Draws
+from providers.simulator.fault_tables import fault_of
 from providers.simulator.faults import Approach, Fault, FaultBook
 from providers.simulator.reading import Table
-from providers.simulator.scenario import fault_of
 
 CALL = Approach("openai", "main", "sim-openai-1", "gpt-6-luna", prompt="What is known of nike.com?")
 CHECK = Approach("openai", "main", "sim-openai-1", "", is_check=True)

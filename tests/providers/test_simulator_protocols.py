@@ -8,6 +8,7 @@ import pytest
 from providers.environment import catalogue_entries
 from providers.protocols import protocol_for, protocol_is_built
 from providers.protocols.base import Ask, Failure, HttpRequest, Outcome, Reply, Target
+from providers.rules.limit_headers import learned_limits
 from providers.rules.secret import Secret
 from providers.simulator.dialects import dialect_for, error_kinds
 from providers.simulator.engine import Engine
@@ -182,3 +183,28 @@ def test_cost_is_that_of_the_scenarios_price() -> None:
 
     assert isinstance(reply, Reply)
     assert plan.record.cost_usd == 0.107 == float(reply.cost_usd or 0)  # 7 tokens in, 50 out
+
+
+@pytest.mark.parametrize(
+    ("provider", "told"),
+    [
+        ("openai", [("requests", 50, 60, 49), ("tokens", 9000, 60, 8943)]),
+        ("anthropic", [("requests", 50, 60, 49), ("tokens", 9000, 60, 8943)]),
+        ("mistral", [("requests", 50, 60, 49), ("tokens", 9000, 60, 8943)]),
+        ("groq", [("requests", 700, 86_400, 699), ("tokens", 9000, 60, 8943)]),
+        ("gemini", []),
+    ],
+)
+def test_limits_told_in_headers_are_those_of_the_pool(provider: str, told: list[tuple[Any, ...]]) -> None:
+    limits = [
+        {"what": "requests", "amount": 50},
+        {"what": "requests", "amount": 5, "per_s": 1},
+        {"what": "requests", "amount": 700, "per_s": 86_400},
+        {"what": "tokens", "amount": 9000},
+    ]
+    engine = make_engine(provider, providers={provider: {"limits": limits}})
+    target, request = ask_for(provider)
+    plan = sent(engine, request)
+
+    learned = learned_limits({name.lower(): value for name, value in plan.headers.items()}, target.quirks)
+    assert sorted((one.what, one.amount, one.per_s, one.remaining) for one in learned) == told

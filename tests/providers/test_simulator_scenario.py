@@ -1,5 +1,6 @@
 """A scenario file says what is wrong with it, key by key; the shipped ones are right and documented."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from providers.simulator import fault_tables
 from providers.simulator import scenario as scenario_module
 from providers.simulator.dialects import error_kinds
 from providers.simulator.draws import Distribution, Draws
@@ -74,6 +76,20 @@ def test_limits_come_from_the_pool_else_the_provider_else_the_defaults() -> None
         ({"faults": [{"kind": "html", "prompt": "("}]}, "faults[0].prompt: not a regular expression"),
         ({"faults": [{"kind": "port_closed", "provider": "openai"}]}, "faults: fault 1: port_closed needs"),
         ({"faults": [{"kind": "flex_capacity", "provider": "openai"}]}, "faults: fault 1: flex_capacity needs"),
+        ({"faults": [{"kind": "html", "key": "sim-openai-9"}]}, "faults: fault 1: no pool has the key …ai-9."),
+        ({"faults": [{"kind": "html", "pool": "other"}]}, "faults: fault 1: there is no pool named 'other'."),
+        (
+            {"faults": [{"kind": "html", "model": "gpt-1", "provider": "openai"}]},
+            "faults: fault 1: no provider has the model 'gpt-1'",
+        ),
+        (
+            {"providers": {"openai": {"prices": {"gpt-1": {"input_usd_per_mtok": 1}}}}},
+            "providers.openai.prices: 'gpt-1' is no model of this provider; it has: gpt-6-luna, gpt-6.1-sol.",
+        ),
+        (
+            {"defaults": {"limits": [{"amount": 1, "per_s": 0.5}, {"amount": 2, "per_s": 1}]}},
+            "defaults.limits: two of them limit the same within the same window.",
+        ),
         ({"faults": [{"kind": "rate_limited", "hints": ["soon"]}]}, "faults[0].hints: 'soon' is none of"),
     ],
 )  # fmt: skip
@@ -129,7 +145,7 @@ def test_draws_follow_from_seed_and_call_alone() -> None:
 
 
 def test_documentation_names_every_key_kind_and_scenario() -> None:
-    code = Path(scenario_module.__file__).read_text()
+    code = "".join(inspect.getsource(module) for module in (scenario_module, fault_tables))
     keys = set(
         re.findall(
             r'\.(?:text|texts|boolean|number|integer|span|\w*table|\w*tables|distribution)\(\s*"(\w+)"', code

@@ -89,7 +89,7 @@ def _anew(request: pytest.FixtureRequest) -> None:
         ({"kind": "overloaded"}, Outcome.OVERLOADED),
         ({"kind": "html", "is_on": False}, Outcome.ANSWERED),
         ({"kind": "html", "share": 0}, Outcome.ANSWERED),
-        ({"kind": "html", "model": "another"}, Outcome.ANSWERED),
+        ({"kind": "html", "model": "gpt-6.1-sol"}, Outcome.ANSWERED),
         ({"kind": "html", "prompt": "adidas"}, Outcome.ANSWERED),
         ({"kind": "html", "prompt": "nike"}, Outcome.MALFORMED),
         ({"kind": "html", "seconds": [60, 90]}, Outcome.ANSWERED),

@@ -16,8 +16,9 @@ from providers.services.simulation import simulation_apply, simulation_restore
 from providers.simulator.engine import Engine
 from providers.simulator.journal import Journal
 from providers.simulator.ports import base_urls_for
-from providers.simulator.scenario import Scenario, ScenarioError, scenario_path, scenario_read
+from providers.simulator.scenario import ScenarioError, scenario_path, scenario_read
 from providers.simulator.server import collect_seldom, listening
+from providers.simulator.specs import Scenario
 
 ACTOR = "simulate_providers"
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from providers.protocols.base import Outcome
-from providers.simulator.scenario import CHARACTERS_PER_TOKEN
+from providers.simulator.specs import CHARACTERS_PER_TOKEN
 
 
 class Ending(StrEnum):
