@@ -5,12 +5,12 @@ No database here. An unknown price is None, never 0.
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any
 
-from providers.protocols.base import Target
+from providers.protocols.base import DatedPrice, Target
 
 logger = logging.getLogger(__name__)
 _MTOK = Decimal(1_000_000)
@@ -28,10 +28,16 @@ def cost_usd(
     """Return the cost of a call in USD, None when a price or a count is unknown; never raises.
 
     Worked example: 1,000 input and 2,000 output tokens at 0.10 and 0.50 USD per million → 0.0011.
-    With entered prices cached input counts in full, so the figure is never too low.
+    The order: the latest entered price that is valid by then, the undated one, the price data. With entered
+    prices cached input counts in full unless its price was entered too, so the figure is never too low.
     """
     if input_tokens is None or output_tokens is None:
         return None
+    if dated := _dated_at(target, at):
+        n_cached = min(max(cached_tokens or 0, 0), input_tokens)
+        per_cached = dated.input_usd if dated.cached_usd is None else dated.cached_usd
+        usd = (input_tokens - n_cached) * dated.input_usd + n_cached * per_cached
+        return ((usd + output_tokens * dated.output_usd) / _MTOK).quantize(_STEP)
     if target.input_usd_per_mtok is not None and target.output_usd_per_mtok is not None:
         entered = (
             input_tokens * target.input_usd_per_mtok + output_tokens * target.output_usd_per_mtok
@@ -51,6 +57,12 @@ def cost_usd(
     return (rates.input_usd - n_cached * rates.saved_per_cached + output_tokens * rates.per_output).quantize(
         _STEP
     )
+
+
+def _dated_at(target: Target, at: datetime) -> DatedPrice | None:
+    day = at.astimezone(UTC).date()
+    valid = [price for price in target.dated_prices if price.valid_from <= day]
+    return max(valid, key=lambda price: price.valid_from, default=None)
 
 
 @dataclass(frozen=True, slots=True)
