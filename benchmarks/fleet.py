@@ -4,6 +4,7 @@ PostgreSQL and Redis are used when `DATABASE_URL` and `REDIS_URL` say so (the da
 its own), else SQLite and the embedded server.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 ROOT = Path(__file__).resolve().parent.parent
 READY = re.compile(r"simulating \d+ providers on (http://\S+)")
@@ -51,6 +53,24 @@ class Fleet:
             yield process
         finally:
             children_stop([process], grace_s=40)
+
+
+class Call(TypedDict):
+    """A line of the simulator's log, as far as measurements need it (docs/simulator.md has all)."""
+
+    at: float
+    provider: str
+    kind: str
+    status: int | None
+    input_tokens: int
+    output_tokens: int
+
+
+def calls_of(path: Path) -> list[Call]:
+    """Return the questions that arrived at the simulator so far; a line that is being written is left out."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    calls: list[Call] = [json.loads(line) for line in lines if line.endswith("}")]
+    return [call for call in calls if call["kind"] == "chat"]
 
 
 @contextmanager

@@ -7,16 +7,16 @@ figures come from its own log, not from our records:
 - `refused`: calls answered 429, as a share of all (bar: at most 0.1 %);
 - `most`: the most calls that arrived within any 60 s (bar: never above the limit).
 
-`python -m benchmarks.limit_use --rpm 600 --workers 4` or, with tokens as the tighter limit, `--tokens-per-call 400`.
+`python -m benchmarks.limit_use --rpm 600 --workers 4`, with tokens as the tighter limit also
+`--tokens-per-minute 60000`.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.fleet import Fleet, simulated_service
+from benchmarks.fleet import Call, Fleet, calls_of, simulated_service
 
 WINDOW_S = 60.0
 LONGEST_S = 200.0
@@ -84,12 +84,12 @@ def _run_start(*, n_questions: int) -> None:
     )
 
 
-def _calls_of_first_window(fleet: Fleet) -> list[dict[str, object]]:
+def _calls_of_first_window(fleet: Fleet) -> list[Call]:
     """Wait until a window and a half has passed since the first call, and return all calls."""
     began = time.monotonic()
     first: float | None = None
     while time.monotonic() - began < LONGEST_S:
-        calls = _calls(fleet.calls_path)
+        calls = calls_of(fleet.calls_path)
         first = first or (time.monotonic() if calls else None)
         if first and time.monotonic() - first > WINDOW_S * 1.5:
             break
@@ -97,22 +97,16 @@ def _calls_of_first_window(fleet: Fleet) -> list[dict[str, object]]:
     return calls
 
 
-def _calls(path: Path) -> list[dict[str, object]]:
-    lines = path.read_text().splitlines() if path.exists() else []
-    complete = [line for line in lines if line.endswith("}")]
-    return [call for call in map(json.loads, complete) if call["kind"] == "chat"]
-
-
-def _report(calls: list[dict[str, object]], *, rpm: int, tokens_per_minute: int) -> None:
-    arrived = sorted(float(str(call["at"])) for call in calls)
+def _report(calls: list[Call], *, rpm: int, tokens_per_minute: int) -> None:
+    arrived = sorted(call["at"] for call in calls)
     let_in = [call for call in calls if call["status"] == 200]
     first = arrived[0]
-    within = [call for call in let_in if float(str(call["at"])) < first + WINDOW_S]
+    within = [call for call in let_in if call["at"] < first + WINDOW_S]
     n_refused = sum(call["status"] == 429 for call in calls)
     most = max(sum(start <= at < start + WINDOW_S for at in arrived) for start in arrived)
     used = len(within) / rpm
     if tokens_per_minute:
-        n_tokens = sum(int(str(call["input_tokens"])) + int(str(call["output_tokens"])) for call in within)
+        n_tokens = sum(call["input_tokens"] + call["output_tokens"] for call in within)
         used = n_tokens / tokens_per_minute
     print(
         f"used {used:.1%} (bar 98 %) · refused {n_refused} of {len(calls)} ({n_refused / len(calls):.2%}, bar 0.1 %)"
