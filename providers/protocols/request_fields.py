@@ -27,7 +27,10 @@ def put(body: dict[str, Any], path: str, value: object) -> None:
     """Set the field at a dotted path such as `generationConfig.maxOutputTokens`, making objects on the way."""
     *parents, last = path.split(".")
     for name in parents:
-        body = body.setdefault(name, {})
+        inner = body.get(name)
+        if not isinstance(inner, dict):
+            inner = body[name] = {}
+        body = inner
     body[last] = value
 
 

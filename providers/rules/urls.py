@@ -15,5 +15,12 @@ def base_url_for(base_url: str, quirks: dict[str, Any]) -> str:
 
 
 def url_below(base_url: str, path: str) -> str:
-    """Return `path` below `base_url`."""
-    return f"{base_url.rstrip('/')}/{path.lstrip('/')}"
+    """Return `path` below `base_url`; a version that ends the one and begins the other is not repeated.
+
+    Worked example: `http://proxy/v1` and `/v1/messages` → `http://proxy/v1/messages`.
+    """
+    base, rest = base_url.rstrip("/"), path.lstrip("/")
+    first, _, below = rest.partition("/")
+    if below and urlsplit(base).path.rpartition("/")[2] == first:
+        rest = below
+    return f"{base}/{rest}"

@@ -9,6 +9,7 @@ from providers.protocols import protocol_for
 from providers.protocols.base import Ask, HttpRequest
 from providers.protocols.request_fields import merged, put, without
 from providers.rules.secret import Secret
+from providers.rules.urls import url_below
 from tests.providers.targets import make_target
 
 KEY = Secret("sk-test-0123456789")
@@ -95,7 +96,7 @@ def test_without_system_text_none_is_sent(provider: str) -> None:
     [
         ("openai", "Authorization"),
         ("perplexity", "Authorization"),
-        ("anthropic", "x-api-key"),
+        ("anthropic", "Authorization"),
         ("gemini", "x-goog-api-key"),
         ("cohere", "Authorization"),
     ],
@@ -219,12 +220,26 @@ def test_merged_changes_neither() -> None:
     assert (base, options) == ({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": {"e": 4}})
 
 
-def test_put_makes_objects_on_the_way() -> None:
-    body: dict[str, Any] = {"a": {}}
+@pytest.mark.parametrize("before", [{}, {"a": {}}, {"a": 5}])
+def test_put_makes_objects_on_the_way(before: dict[str, Any]) -> None:
+    put(before, "a.b.c", 1)
 
-    put(body, "a.b.c", 1)
+    assert before == {"a": {"b": {"c": 1}}}
 
-    assert body == {"a": {"b": {"c": 1}}}
+
+@pytest.mark.parametrize(
+    ("base_url", "path", "url"),
+    [
+        ("https://api.anthropic.com", "/v1/messages", "https://api.anthropic.com/v1/messages"),
+        ("http://proxy/v1/", "/v1/messages", "http://proxy/v1/messages"),
+        ("http://proxy/anthropic/v1", "v1/messages", "http://proxy/anthropic/v1/messages"),
+        ("http://v1", "/v1/messages", "http://v1/v1/messages"),
+        ("http://host/models", "/models", "http://host/models/models"),
+        ("http://host/v1", "/chat/completions", "http://host/v1/chat/completions"),
+    ],
+)
+def test_url_below_a_base_that_names_the_version_too(base_url: str, path: str, url: str) -> None:
+    assert url_below(base_url, path) == url
 
 
 def test_without_keeps_what_was_empty_before() -> None:
