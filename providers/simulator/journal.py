@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from providers.protocols.base import Outcome
 
 KEPT_IN_MEMORY = 1000  # records that the control address can show
+GONE = "gone"  # the outcome of a call whose caller left, or that was under way when the simulator ended
 _BUFFER_BYTES = 1 << 20
 
 

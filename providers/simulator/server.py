@@ -15,6 +15,7 @@ from aiohttp import web
 
 from providers.simulator.control import Control
 from providers.simulator.engine import Engine
+from providers.simulator.journal import GONE
 from providers.simulator.plan import Deed, Plan
 from providers.simulator.ports import Ports
 
@@ -75,6 +76,9 @@ class Simulator:
             response = await _sent(request, plan)
             transport = request.transport
             is_delivered = plan.deed is Deed.SEND and transport is not None and not transport.is_closing()
+        except asyncio.CancelledError:
+            plan.record.outcome = GONE
+            raise
         finally:
             self.engine.ended(plan, is_delivered=is_delivered)
         return response

@@ -159,6 +159,7 @@ def test_caller_who_leaves_frees_the_place_and_is_recorded_as_gone() -> None:
         assert asked_once(simulator).outcome is Outcome.OVERLOADED
         sums = simulator.calls()
 
+    assert sums["n_by_outcome"] == {"gone": 1, "overloaded": 1}
     assert (sums["cost_usd"], sums["cost_undelivered_usd"] > 0) == (0, True)
 
 
@@ -256,7 +257,7 @@ def test_sigterm_ends_the_command_cleanly(process: subprocess.Popen[str], tmp_pa
     assert process.wait(5) == 0
     assert time.monotonic() - started < 3
     record = json.loads((tmp_path / "calls.jsonl").read_text())
-    assert (record["provider"], record["is_delivered"]) == ("openai", False)
+    assert (record["provider"], record["outcome"], record["is_delivered"]) == ("openai", "gone", False)
 
 
 def test_command_names_what_is_wrong_with_a_scenario(tmp_path: Path) -> None:
