@@ -1,7 +1,7 @@
 """Takes single values out of decoded answers, where any field may be missing, null or of another type."""
 
 import math
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from providers.rules.text import clean_text
@@ -59,5 +59,5 @@ def cost_at(decoded: Any, quirks: dict[str, Any]) -> Decimal | None:
     try:
         cost_usd = Decimal(str(value)[:40]) / Decimal(quirks.get("cost_divisor", 1))
         return cost_usd.quantize(_COST_STEP) if 0 <= cost_usd <= MAX_COST_USD else None
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or a divisor of 0
         return None

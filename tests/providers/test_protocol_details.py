@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from providers.protocols.answer_fields import cost_at
 from providers.protocols.base import Failure, Outcome, Reply
 from tests.providers.test_protocol_contract import parsed
 
@@ -118,6 +119,26 @@ def test_perplexity_reports_its_cost_with_the_search() -> None:
 
     assert isinstance(reply, Reply)
     assert reply.cost_usd == Decimal("0.00545000")
+
+
+@pytest.mark.parametrize(
+    ("value", "divisor", "cost_usd"),
+    [
+        (0.5, 1, Decimal("0.5")),
+        ("0.25", 1, Decimal("0.25")),
+        (5_000, 10_000, Decimal("0.5")),
+        (0, 1, Decimal(0)),
+        ("free", 1, None),
+        (-1, 1, None),
+        (1e300, 1, None),
+        (True, 1, None),
+        (None, 1, None),
+        ({"usd": 1}, 1, None),
+        (1, 0, None),
+    ],
+)
+def test_cost_is_a_sane_number_or_unknown(value: object, divisor: int, cost_usd: Decimal | None) -> None:
+    assert cost_at({"a": {"b": value}}, {"cost_path": "a.b", "cost_divisor": divisor}) == cost_usd
 
 
 @pytest.mark.parametrize(
