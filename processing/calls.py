@@ -33,8 +33,7 @@ async def call_make(
         if isinstance(answer, Failure)
         else protocol.parse(target, answer.status, answer.headers, answer.body)
     )
-    if isinstance(reply, Failure):
-        reply = without_secret(reply, key.secret)
+    reply = without_secret(reply, key.secret)
     return Result(
         claim=claim,
         provider_id=facts.provider_id,

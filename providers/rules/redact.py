@@ -3,15 +3,22 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from providers.protocols.base import Failure
+from providers.protocols.base import Failure, Reply
 from providers.rules.secret import Secret
 from providers.rules.text import clean_text
 
 MASK = "****"
 MAX_MESSAGE_LENGTH = 300
 _MIN_SECRET_LENGTH = 4  # a shorter one would mask ordinary words
+_MIN_CUT_LENGTH = 6  # of the beginning of a key that was cut
+_QUOTING_FIELDS: dict[type, tuple[str, ...]] = {
+    Failure: ("message", "code", "refused_field", "request_id"),
+    Reply: ("text", "served_model", "finish_reason", "request_id", "citations"),
+}
+_Said = TypeVar("_Said", Reply, Failure)
 
 # What keys look like where we do not know the key itself: a provider may quote the one it refused.
 _PATTERNS = (
@@ -43,9 +50,31 @@ def redact(text: object, *, secrets: Iterable[Secret] = (), max_length: int = MA
     return message if len(message) <= max_length else message[: max_length - 1] + "…"
 
 
-def without_secret(failure: Failure, secret: Secret | None) -> Failure:
-    """Return the failure without the key of its own call, which a server may quote and no pattern may know."""
-    if secret is None:
-        return failure
-    message, code = (redact(text, secrets=(secret,)) for text in (failure.message, failure.code))
-    return replace(failure, message=message, code=code)
+def without_secret(said: _Said, secret: Secret | None) -> _Said:
+    """Return a reply or failure without the key of its own call, which a server may quote anywhere, unlike any pattern.
+
+    A key of which a cut left only the beginning is masked as well.
+    """
+    if secret is None or len(secret.reveal()) < _MIN_SECRET_LENGTH:
+        return said
+    plain = secret.reveal()
+    masked = {
+        name: shown
+        for name in _QUOTING_FIELDS[type(said)]
+        if (shown := _masked(value := getattr(said, name), plain)) != value
+    }
+    return replace(said, **masked) if masked else said
+
+
+def _masked(value: Any, plain: str) -> Any:
+    if isinstance(value, list):
+        return [_masked(one, plain) for one in value]
+    if isinstance(value, dict):
+        return {_masked(name, plain): _masked(one, plain) for name, one in value.items()}
+    if not isinstance(value, str):
+        return value
+    shown = value.replace(plain, MASK).replace(quote(plain, safe=""), MASK)
+    cut = shown.removesuffix("…")
+    start = cut.rfind(plain[:_MIN_CUT_LENGTH], -len(plain))
+    is_cut = start >= 0 and plain.startswith(cut[start:])
+    return f"{cut[:start]}{MASK}" if is_cut else shown

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.protocols.base import Failure, Outcome
+from providers.protocols.base import Failure, Outcome, Reply
 from providers.rules.redact import redact, without_secret
 from providers.rules.secret import Secret
 from providers.rules.text import answer_text, clean_text
@@ -59,6 +59,33 @@ def test_failure_without_the_key_of_its_call() -> None:
         Outcome.KEY_INVALID, "The key '****' is wrong", code="****", http_status=401
     )
     assert without_secret(failure, None) is failure
+
+
+def test_reply_without_the_key_of_its_call() -> None:
+    said = Reply(
+        Outcome.ANSWERED, "You sent open+sesame.", served_model="open+sesame", finish_reason="open+sesame",
+        request_id="id open%2Bsesame", citations=[{"url": "https://x.example/open+sesame", "open+sesame": "t"}],
+    )  # fmt: skip
+
+    assert without_secret(said, Secret("open+sesame")) == Reply(
+        Outcome.ANSWERED, "You sent ****.", served_model="****", finish_reason="****", request_id="id ****",
+        citations=[{"url": "https://x.example/****", "****": "t"}],
+    )  # fmt: skip
+    assert without_secret(said, Secret("another key")) is said
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("No such key: open ses…", "No such key: ****"),
+        ("No such key: open sesame", "No such key: ****"),
+        ("No such key: open s", "No such key: ****"),
+        ("No such thing: open…", "No such thing: open…"),
+        ("open sea", "open sea"),
+    ],
+)
+def test_key_that_was_cut_is_masked(message: str, shown: str) -> None:
+    assert without_secret(Failure(Outcome.TIMEOUT, message), Secret("open sesame")).message == shown
 
 
 def test_redact_cuts_after_redacting() -> None:
