@@ -18,7 +18,7 @@ _QUOTING_FIELDS: dict[type, tuple[str, ...]] = {
     Failure: ("message", "code", "refused_field", "request_id"),
     Reply: ("text", "served_model", "finish_reason", "request_id", "citations"),
 }
-_Said = TypeVar("_Said", Reply, Failure)
+_Said = TypeVar("_Said", bound=Reply | Failure)
 
 # What keys look like where we do not know the key itself: a provider may quote the one it refused.
 _PATTERNS = (
