@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -18,8 +19,8 @@ from providers.transport import AioTransport
 
 async def call_make(
     claim: Claim, ask: Ask, *, facts: LaneFacts, key: UsableKey, transport: AioTransport
-) -> Result:
-    """Call the provider once and return what it gave."""
+) -> tuple[Result, Mapping[str, str]]:
+    """Call the provider once and return what it gave, and the headers of its answer."""
     target = facts.target
     protocol = protocol_for(target.protocol)
     started = time.monotonic()
@@ -34,7 +35,7 @@ async def call_make(
         else protocol.parse(target, answer.status, answer.headers, answer.body)
     )
     reply = without_secret(reply, key.secret)
-    return Result(
+    result = Result(
         claim=claim,
         provider_id=facts.provider_id,
         key_id=key.id,
@@ -47,6 +48,7 @@ async def call_make(
         has_room=target.max_output_tokens is None
         or output_cap(target, ask.max_output_tokens) < target.max_output_tokens,
     )
+    return result, {} if isinstance(answer, Failure) else answer.headers
 
 
 def refusal_result(claim: Claim, *, facts: LaneFacts, reason: str) -> Result:

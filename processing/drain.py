@@ -27,6 +27,7 @@ from processing import claims, dispatch
 from processing.beats import beat, drain_begin, drain_end, drain_fail
 from processing.claims import Claim
 from processing.lane import Lane
+from processing.learning import Learning
 from processing.models import Drain
 from processing.questions import asks_for
 from processing.recorder import Recorder, batch_write
@@ -81,6 +82,7 @@ class DrainLoop:
         self._over = asyncio.Event()
         self._database_thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self.recorder = Recorder(plan.id, self._record)
+        self.learning = Learning()
 
     # --- what lanes use ------------------------------------------------------------------------------
     @property
@@ -285,6 +287,7 @@ class DrainLoop:
         """In the database thread: beat, and put back what a lost connection left in our name without our knowing."""
         is_alive = beat(self.plan.id, self._figures())
         claims.strays_release(self.plan.id, self._owned)
+        self.learning.tell()
         return is_alive
 
     async def _beat_on(self) -> None:

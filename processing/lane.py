@@ -7,7 +7,7 @@ dealings with the limiter stand in `slots`, the call itself in `calls`.
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -147,9 +147,10 @@ class Lane:
             return
         result: Result | None = None
         try:
-            result = await call_make(
+            result, headers = await call_make(
                 claim, ask, facts=self.facts, key=fitting.key, transport=self._drain.transport
             )
+            await self._learn(fitting.pool, headers)
             has_failed = result.outcome in _FAULTS
             if result.outcome is not Outcome.LOST:
                 await self.slots.circuit_note(fitting, has_failed=has_failed)
@@ -179,6 +180,11 @@ class Lane:
             self.facts = replace(self.facts, target=replace(target, refused_fields=refused))
         elif reply.outcome is Outcome.RATE_LIMITED:
             await self._cool(slot.pool, reply.retry_after_s or DEFAULT_COOLING_S)
+
+    async def _learn(self, pool: PoolFacts, headers: Mapping[str, str]) -> None:
+        quirks = self.facts.target.quirks
+        if wait_s := self._drain.learning.read(pool, self.facts.model_id, headers, quirks=quirks):
+            await self._cool(pool, wait_s)
 
     async def _cool(self, pool: PoolFacts, wait_s: float) -> None:
         try:

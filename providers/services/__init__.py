@@ -21,6 +21,7 @@ from providers.services.lanes import (
     model_refuses,
     refusals_forget,
 )
+from providers.services.learned_limits import limits_learn
 from providers.services.pauses import pair_refused, pair_worked, pauses_end
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "lane_activate",
     "lane_pause",
     "lanes_recover",
+    "limits_learn",
     "model_discover",
     "model_note",
     "model_refuses",
