@@ -13,9 +13,10 @@ from processing.dispatch import drains_alive, open_runs
 from processing.models import Question, Run
 from processing.rules.status import DomainStatus, RunStatus
 from processing.selectors.domains import domains_by_status
-from processing.selectors.runs import with_status
+from processing.selectors.runs import RATE_LIMIT, with_status
 from providers.clock import database_now
-from providers.models import UsageBucket
+from providers.models import LanguageModel, UsageBucket
+from providers.paces import requests_per_minute_for
 
 PACE_MINUTES = 5
 
@@ -42,7 +43,7 @@ def queue_figures() -> dict[str, Any]:
             1
             for drain in drains
             for lane in drain.lanes
-            if lane["waiting_for"] in ("its rate limit", "calls in flight")
+            if lane["waiting_for"] in (RATE_LIMIT, "calls in flight")
         ),
         "workers": _workers(),
         "drains": len(drains),
@@ -84,6 +85,16 @@ def _answers_per_minute_by_model() -> dict[int, float]:
     return {model_id: n / PACE_MINUTES for model_id, n in sums}
 
 
+def _models_at_their_limit() -> list[LanguageModel]:
+    waiting = {
+        lane["model"]
+        for lanes in drains_alive().values_list("lanes", flat=True)
+        for lane in lanes
+        if lane["waiting_for"] == RATE_LIMIT
+    }
+    return list(LanguageModel.objects.filter(pk__in=waiting)) if waiting else []
+
+
 def _oldest_waiting_s(open_ids: list[int]) -> float | None:
     due = Question.objects.filter(run__in=open_ids, status=Question.Status.WAITING, due_at__lte=Now())
     oldest = due.aggregate(oldest=Min("due_at"))["oldest"]
@@ -91,8 +102,14 @@ def _oldest_waiting_s(open_ids: list[int]) -> float | None:
 
 
 def _eta_s(waiting: QuerySet[Question]) -> float | None:
-    """Return the time left of the slowest model at its pace; None when one has no pace yet, 0 with nothing waiting."""
+    """Return the time left of the slowest model; None when one has no pace yet, 0 with nothing waiting.
+
+    A model goes on at its own pace, or at that of its limits where it waits for them and that is slower.
+    """
     pace = _answers_per_minute_by_model()
+    for model_id, allowed in requests_per_minute_for(_models_at_their_limit()).items():
+        if pace.get(model_id):
+            pace[model_id] = min(pace[model_id], allowed)
     left_s = [0.0]
     for model_id, n in waiting.order_by().values_list("model_id").annotate(n=Count("id")):
         if not pace.get(model_id):

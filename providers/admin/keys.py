@@ -91,15 +91,7 @@ class KeyForm(forms.ModelForm):
 @admin.register(ApiKey)
 class ApiKeyAdmin(PreparedAdmin[ApiKey]):
     form = KeyForm
-    list_display = (
-        "name_shown",
-        "provider",
-        "state_shown",
-        "last_ok_shown",
-        "last_error_shown",
-        "pool_shown",
-        "source",
-    )
+    list_display = ("name_shown", "provider", "state_shown", "last_ok_shown", "last_error_shown")
     list_filter = ("state", "source", "provider")
     list_select_related = ("provider", "pool__provider")
     search_fields = ("label", "last4", "environment_name")
@@ -175,12 +167,10 @@ class ApiKeyAdmin(PreparedAdmin[ApiKey]):
             self._test(request, obj)
 
     @admin.display(description="key", ordering="label")
-    def name_shown(self, key: ApiKey) -> str:
-        return f"{key.label or 'key'}{f' …{key.last4}' if key.last4 else ''}"
-
-    @admin.display(description="pool")
-    def pool_shown(self, key: ApiKey) -> str:
-        return key.pool.name
+    def name_shown(self, key: ApiKey) -> SafeString:
+        ending = f" …{key.last4}" if key.last4 else ""
+        where = f"{key.get_source_display()}, pool {key.pool.name}"
+        return format_html('{}{}<span class="why quiet">{}</span>', key.label or "key", ending, where)
 
     @admin.display(description="key")
     def secret_shown(self, key: ApiKey) -> str:
@@ -190,8 +180,12 @@ class ApiKeyAdmin(PreparedAdmin[ApiKey]):
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, key: ApiKey) -> SafeString:
-        until = format_html(", back {}", ago(key.state_until)) if key.state_until else ""
-        return format_html("{} {}{}", badge(key.state, key.get_state_display()), key.state_reason, until)
+        words = [(key.state_reason,)] if key.state_reason else []
+        if key.state_until:
+            words.append((format_html("Tried again {}", ago(key.state_until)),))
+        return format_html(
+            "{}{}", badge(key.state), format_html_join("", '<span class="why quiet">{}</span>', words)
+        )
 
     @admin.display(description="last success", ordering="last_ok_at")
     def last_ok_shown(self, key: ApiKey) -> SafeString:
@@ -200,7 +194,7 @@ class ApiKeyAdmin(PreparedAdmin[ApiKey]):
     @admin.display(description="last error", ordering="last_error_at")
     def last_error_shown(self, key: ApiKey) -> SafeString:
         return (
-            format_html("{} {}", ago(key.last_error_at), key.last_error)
+            format_html('{}<span class="why quiet">{}</span>', ago(key.last_error_at), key.last_error)
             if key.last_error_at
             else SafeString(DASH)
         )
@@ -212,7 +206,7 @@ class ApiKeyAdmin(PreparedAdmin[ApiKey]):
         rows = ((ago(e.created_at), e.from_state or "new", e.to_state, e.cause, e.actor) for e in events)
         row = "<li>{} <b>{} → {}</b> {} ({})</li>"
         everything = link("providers_keyevent_changelist", "All events", query=f"?key__id__exact={key.pk}")
-        return format_html("<ul>{}</ul>{}", format_html_join("", row, rows), everything)
+        return format_html('<ul class="timeline">{}</ul>{}', format_html_join("", row, rows), everything)
 
     @admin.action(permissions=["change"], description="Test key: one call to its provider")
     def test_keys(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

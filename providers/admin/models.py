@@ -10,9 +10,18 @@ from django.utils.safestring import SafeString
 
 from providers.admin.base import PreparedAdmin, actor_name, titled
 from providers.admin.show import ago, badge
-from providers.models import LanguageModel
+from providers.models import LanguageModel, ModelPrice
 from providers.selectors import blocked_reasons
 from providers.services import lane_activate, lane_pause, refusals_forget
+
+
+class PriceInline(admin.TabularInline):
+    """Prices that staff enter go before the maintained price data from their day on."""
+
+    model = ModelPrice
+    extra = 0
+    verbose_name = "own price"
+    verbose_name_plural = "own prices, in USD per million tokens"
 
 
 @admin.register(LanguageModel)
@@ -28,6 +37,7 @@ class LanguageModelAdmin(PreparedAdmin[LanguageModel]):
     search_fields = ("name", "provider__name")
     readonly_fields = ("lane_shown", "refused_fields", "source", "checked_on")
     actions = ("pause", "activate", "refusals_forgotten")
+    inlines = (PriceInline,)
     fieldsets = (
         (None, {"fields": ("provider", "name", "tier", "is_default", "lane_shown")}),
         (

@@ -13,19 +13,24 @@ from providers.admin.show import DASH, ago
 from providers.models import LanguageModel, LearnedLimit, Limit, LimitPool
 from providers.services import pool_limits_copy, pool_rest_end
 
+PERIOD_S = {Limit.Resets.DAY: 86_400, Limit.Resets.MONTH: 2_592_000}  # as the catalogue has them, for show
+
 
 class LimitForm(forms.ModelForm):
     """Says in words what the window of a limit must be."""
 
     class Meta:
         model = Limit
-        fields = ("model", "what", "amount", "per_s")
+        fields = ("model", "what", "amount", "per_s", "resets", "reset_zone", "counted_at")
+        widgets = {"reset_zone": forms.TextInput(attrs={"size": 12, "class": ""})}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         is_at_once = cleaned.get("what") == Limit.What.IN_FLIGHT
         if is_at_once:
-            cleaned["per_s"] = 0
+            cleaned |= {"per_s": 0, "resets": Limit.Resets.ROLLING}
+        elif cleaned.get("resets") in PERIOD_S:
+            cleaned["per_s"] = PERIOD_S[cleaned["resets"]]
         elif not cleaned.get("per_s"):
             self.add_error("per_s", "Give the window in seconds, e.g. 60.")
         if cleaned.get("amount") == 0:
@@ -37,11 +42,16 @@ class LimitInline(admin.TabularInline):
     model = Limit
     form = LimitForm
     extra = 0
+    verbose_name = "limit"
     readonly_fields = ("source",)
 
     def get_formset(self, request: HttpRequest, obj: LimitPool | None = None, **options: Any) -> Any:
+        """Offer the pool's own models, without buttons beside the choice: the table is wide already."""
         self._pool = obj
-        return super().get_formset(request, obj, **options)
+        formset = super().get_formset(request, obj, **options)
+        for link in ("add", "change", "view"):
+            setattr(formset.form.base_fields["model"].widget, f"can_{link}_related", False)
+        return formset
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **options: Any

@@ -47,7 +47,7 @@ class UsageBucketAdmin(RecordAdmin[UsageBucket]):
     """One row per minute, model, key, outcome and drain; `-bucket_at` reads the unique index backwards."""
 
     list_display = (
-        "bucket_shown", "model", "key", "outcome", "n_calls", "input_tokens", "output_tokens", "cost_shown",
+        "bucket_shown", "model", "key_shown", "outcome_shown", "calls_shown", "tokens_shown", "cost_shown",
         "latency_shown",
     )  # fmt: skip
     list_filter = ("provider", OutcomeFilter)
@@ -57,6 +57,22 @@ class UsageBucketAdmin(RecordAdmin[UsageBucket]):
     @admin.display(description="minute", ordering="bucket_at")
     def bucket_shown(self, bucket: UsageBucket) -> SafeString:
         return ago(bucket.bucket_at)
+
+    @admin.display(description="key")
+    def key_shown(self, bucket: UsageBucket) -> str:
+        return f"{bucket.key.label or 'key'}{f' …{bucket.key.last4}' if bucket.key.last4 else ''}"
+
+    @admin.display(description="outcome", ordering="outcome")
+    def outcome_shown(self, bucket: UsageBucket) -> str:
+        return bucket.outcome.replace("_", " ")
+
+    @admin.display(description="calls", ordering="n_calls")
+    def calls_shown(self, bucket: UsageBucket) -> str:
+        return f"{bucket.n_calls:,}"
+
+    @admin.display(description="tokens in, out")
+    def tokens_shown(self, bucket: UsageBucket) -> str:
+        return f"{bucket.input_tokens:,}, {bucket.output_tokens:,}"
 
     @admin.display(description="cost")
     def cost_shown(self, bucket: UsageBucket) -> str:

@@ -1,12 +1,17 @@
 """The time left of a run: the pace it has, or that of its limits where it waits for them."""
 
+from uuid import uuid4
+
 import pytest
 from django.db.models.functions import Now
 
 from processing.models import Drain
 from processing.rules.status import Coverage
 from processing.selectors.runs import LaneView, eta_s, lanes_for
+from processing.selectors.stats import queue_figures
+from providers.clock import database_now
 from providers.models import LanguageModel
+from providers.usage import UsageRow, usage_add
 from tests.factories import (
     make_domain,
     make_key,
@@ -72,3 +77,16 @@ def test_pace_of_limits_is_unknown_where_a_pool_has_none_or_nothing_waits() -> N
 
     assert waiting_lane(unlimited).limit_per_minute is None
     assert waiting_lane(asking, waiting_for="").limit_per_minute is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("waiting_for", "left_s"), [("", 6.0), ("its rate limit", 60.0)])
+def test_time_left_of_all_follows_the_limits_where_they_bind(waiting_for: str, left_s: float) -> None:
+    model = make_model()
+    key = make_key(provider=model.provider)
+    make_limit(pool=key.pool, amount=1, per_s=60)
+    waiting_lane(model, waiting_for=waiting_for)  # one question waits
+    at = database_now().replace(second=0, microsecond=0)
+    usage_add([UsageRow(at, uuid4(), model.provider_id, model.pk, key.pk, "answered", 50)])
+
+    assert queue_figures()["eta_s"] == left_s

@@ -24,6 +24,7 @@ from tests.providers.http_server import http_answer, raw_server
 
 pytestmark = pytest.mark.django_db
 PLAIN = "sk-planted-0123456789"
+ROLLING = {"resets": "rolling", "reset_zone": "UTC", "counted_at": "admission"}
 PAGES = ("provider", "limitpool", "languagemodel", "apikey", "keyevent", "usagebucket")
 
 
@@ -352,6 +353,7 @@ def test_limit_that_staff_change_is_theirs(superuser_client: Client) -> None:
             "amount": amount,
             "per_s": limit.per_s,
             "model": "",
+            **ROLLING,
         }
         data |= {f"limits-{number}-{name}": value for name, value in values.items()}
 
