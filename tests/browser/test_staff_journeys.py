@@ -126,11 +126,29 @@ def test_run_page_follows_the_work_without_a_reload(staff_page: Page) -> None:
     expect(page.get_by_role("button", name="Retry failed")).to_be_visible()
 
 
+def test_pause_a_lane_and_drain_a_key_on_the_page_of_a_provider(staff_page: Page, can_answer: None) -> None:
+    page = staff_page
+    page.goto("/admin/providers/provider/")
+    page.get_by_role("link", name="OpenAI", exact=True).click()
+    expect(page.get_by_text("1 key, 1 pool")).to_be_visible()
+
+    page.get_by_role("button", name="Pause lane").click()
+    expect(page.get_by_text("is asked nothing until it is activated")).to_be_visible()
+    page.get_by_role("button", name="Drain key").click()
+
+    expect(page.get_by_role("heading", name="OpenAI no usable key")).to_be_visible()
+    expect(page.get_by_text("drained by root").first).to_be_visible()
+    picture(page, "journey-provider")
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 @pytest.mark.parametrize("address", [
     "/admin/", "/admin/processing/domain/", "/admin/processing/domain/import/", "/admin/processing/run/",
     "/admin/processing/run/start/", "/admin/processing/question/", "/admin/processing/attempt/",
     "/admin/processing/prompt/", "/admin/processing/cohort/", "/admin/processing/drain/", "/admin/processing/leader/",
     "/admin/providers/apikey/", "/admin/providers/languagemodel/", "/admin/providers/provider/",
+    "/admin/providers/limitpool/", "/admin/providers/usagebucket/", "/admin/providers/keyevent/",
     "/admin/django_rq/dashboard/", "/admin/django_rq/dashboard/queues/0/",
 ])  # fmt: skip
 def test_page_fits_a_phone(staff_page: Page, can_answer: None, address: str) -> None:
