@@ -5,6 +5,7 @@ question is known its slot is made to fit. When a lane asks at all, and what it 
 """
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import defaultdict
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_TRADES = 5  # a machine so slow that its slots are always late shall still ask
 LONGEST_TRADE_S = 90.0  # a question that would wait longer for its slot goes back instead
 FIRST_GUESS = Tokens(300, 1_000)  # of a question that is not known yet; trued up as soon as it is
 # The provider turned these away before it did any work: they used none of its tokens.
@@ -117,7 +119,7 @@ class LaneSlots:
         One that is too small, came too late, or is for a key that was refused meanwhile is traded in. None when
         the drain stops or nothing can be asked any more; the slot has gone back then.
         """
-        while True:
+        for n_trades in itertools.count():
             if not _is_smaller(slot.grant.tokens, tokens) and await self._drain.stopped_within(
                 slot.due - time.monotonic()
             ):
@@ -125,7 +127,8 @@ class LaneSlots:
             if not self._lane.is_usable(slot) or self._drain.is_stopping:
                 break
             is_good = not self._drain.rests(slot.pool) and not self._lane.is_refused(slot.key)
-            if is_good and not slot.is_late and not _is_smaller(slot.grant.tokens, tokens):
+            is_late = slot.is_late and n_trades < MOST_TRADES
+            if is_good and not is_late and not _is_smaller(slot.grant.tokens, tokens):
                 return self._shrunk(slot, tokens)
             traded = await self._trade(slot, tokens)
             if traded is None:

@@ -22,11 +22,13 @@ UNCLEAR_RETRY = timedelta(minutes=15)  # after a check without a clear answer
 PROBES_AT_ONCE = 10  # checks of one round, one after another
 
 _STATES = ApiKey.State
+# refused keys from before they had a time are due at once
+_IS_DUE = Q(state_until__lte=Now()) | Q(state=ApiKey.State.INVALID, state_until=None)
 
 
 def keys_recover(*, actor: str = "scheduler") -> int:
     """Bring back the keys whose rest is over, in full service or to be tried; returns how many."""
-    due = ApiKey.objects.filter(state_until__lte=Now())
+    due = ApiKey.objects.filter(_IS_DUE)
     n = _move(due.filter(state=_STATES.COOLING), _STATES.ACTIVE, cause="its rest is over", actor=actor)
     tried_by_question = due.filter(
         Q(state=_STATES.EXHAUSTED) | Q(state=_STATES.INVALID, provider__key_check={})
@@ -47,7 +49,7 @@ def keys_recover(*, actor: str = "scheduler") -> int:
 
 def keys_to_probe() -> QuerySet[ApiKey]:
     """Return the refused keys whose hourly check is due, longest due first."""
-    due = ApiKey.objects.filter(state=_STATES.INVALID, state_until__lte=Now(), provider__is_enabled=True)
+    due = ApiKey.objects.filter(_IS_DUE, state=_STATES.INVALID, provider__is_enabled=True)
     return due.exclude(provider__key_check={}).select_related("provider").order_by("state_until")
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from providers.clock import database_now
-from providers.models import ApiKey, KeyEvent, LimitPool, UsageBucket
+from providers.models import ApiKey, KeyEvent, KeyModelPause, LimitPool, UsageBucket
 from providers.protocols.base import Outcome
 from providers.rules.redact import redact
 from providers.services.pauses import pair_refused, pair_worked
@@ -41,9 +41,10 @@ def key_note(
     """Draw the consequences of one outcome for the key that the call used, for its pool, and for it with the model."""
     outcome = Outcome(outcome)
     if outcome in _KEY_WORKED:
-        _ok_note(key_id, actor=actor)
-        if model_id is not None:
-            pair_worked(key_id=key_id, model_id=model_id)
+        if _is_news(key_id, model_id):
+            _ok_note(key_id, actor=actor)
+            if model_id is not None:
+                pair_worked(key_id=key_id, model_id=model_id)
         return
     ApiKey.objects.filter(pk=key_id).update(
         last_error_at=Now(), last_error=redact(f"{outcome}: {message}" if message else outcome)
@@ -109,22 +110,28 @@ def key_unreadable_note(*, key_id: int, cause: str) -> None:
     )
 
 
+_OK_IS_DUE = Q(last_ok_at=None) | Q(last_ok_at__lte=Now() - OK_NOTED_EVERY)
+# only what is being tried: a call from before the key was found exhausted proves nothing
+_IS_TRIED = Q(state=ApiKey.State.PROBING, state_until=None) | Q(
+    state__in=(ApiKey.State.EXHAUSTED, ApiKey.State.COOLING), state_until__lte=Now()
+)
+
+
+def _is_news(key_id: int, model_id: int | None) -> bool:
+    """Whether a success changes anything: it is asked for each key of each batch, and mostly it does not."""
+    pauses = KeyModelPause.objects.filter(key=OuterRef("pk"), model=model_id, until__lte=Now())
+    news = _OK_IS_DUE | _IS_TRIED | Q(pool__resting_until__lte=Now()) | Q(Exists(pauses))
+    return ApiKey.objects.filter(news, pk=key_id).exists()
+
+
 def _ok_note(key_id: int, *, actor: str) -> None:
     """Note that the key works; one that was being tried is back in full service, and so is its pool."""
-    is_due = Q(last_ok_at=None) | Q(last_ok_at__lte=Now() - OK_NOTED_EVERY)
-    ApiKey.objects.filter(is_due, pk=key_id).update(last_ok_at=Now())
-    # only what was being tried: a call from before the key was found exhausted proves nothing
-    is_over = Q(state=ApiKey.State.PROBING, state_until=None) | Q(
-        state__in=(ApiKey.State.EXHAUSTED, ApiKey.State.COOLING), state_until__lte=Now()
-    )
-    if tried := ApiKey.objects.filter(is_over, pk=key_id).values_list("state", flat=True).first():
+    ApiKey.objects.filter(_OK_IS_DUE, pk=key_id).update(last_ok_at=Now())
+    if tried := ApiKey.objects.filter(_IS_TRIED, pk=key_id).values_list("state", flat=True).first():
         key_transition(
-            key_id=key_id,
-            to_state=ApiKey.State.ACTIVE,
-            cause="a question proved it",
-            actor=actor,
+            key_id=key_id, to_state=ApiKey.State.ACTIVE, cause="a question proved it", actor=actor,
             only_from=[tried],
-        )
+        )  # fmt: skip
     LimitPool.objects.filter(keys=key_id, resting_until__lte=Now()).update(
         resting_until=None, resting_reason=""
     )

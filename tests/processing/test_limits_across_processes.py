@@ -22,13 +22,15 @@ from tests.stub_provider import Answer, Call, StubProvider, stub_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-AMOUNT, WINDOW_S = 30, 2
+AMOUNT, WINDOW_S = 30, 3
 N_PROCESSES, N_QUESTIONS = 4, 60
 DRAIN = """
 import asyncio, sys, uuid
 import django
 django.setup()
 from processing.drain import DrainLoop, DrainPlan
+print("ready", flush=True)
+sys.stdin.readline()
 asyncio.run(DrainLoop(DrainPlan(id=uuid.UUID(sys.argv[1]), own_run_only=True)).run())
 """
 
@@ -57,14 +59,24 @@ def make_own_run(model: LanguageModel) -> Run:
 def drain_in_processes(runs: list[Run], env: dict[str, str]) -> None:
     command = [sys.executable, "-c", DRAIN]
     processes = [
-        subprocess.Popen([*command, str(run.drain_only)], env=env, cwd=Path(__file__).parents[2])
+        subprocess.Popen(
+            [*command, str(run.drain_only)], env=env, cwd=Path(__file__).parents[2], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
         for run in runs
-    ]
+    ]  # fmt: skip
     try:
+        pipes = [(process.stdin, process.stdout) for process in processes]
+        assert [out.readline() for _, out in pipes if out] == ["ready\n"] * len(runs)
+        for entry, _ in pipes:
+            assert entry
+            entry.write("go\n")
+            entry.flush()
         assert [process.wait(timeout=90) for process in processes] == [0] * len(runs)
     finally:
         for process in processes:
             process.kill()
+            process.communicate()
 
 
 def starts(stub: StubProvider) -> list[float]:
