@@ -13,7 +13,7 @@ from redis import Redis
 
 from processing.drain import DrainLoop, DrainPlan
 from processing.models import Attempt, Drain, Run
-from providers.models import ApiKey, KeyModelPause, LanguageModel, Limit, LimitPool, Provider
+from providers.models import ApiKey, KeyModelPause, LanguageModel, LimitPool, Provider, UsageBucket
 from providers.rules.secret import Secret
 from providers.services import key_create, keys_recover
 from tests.factories import (
@@ -239,14 +239,12 @@ def test_tokens_that_were_not_used_are_used_by_others() -> None:
 def test_limit_of_a_day_holds_over_drains_and_an_emptied_redis() -> None:
     with stub_provider() as stub:
         model = make_lane(stub.url)
-        make_limit(
-            pool=model.provider.pools.get(),
-            amount=7,
-            per_s=86_400,
-            resets=Limit.Resets.DAY,
-            reset_zone="Asia/Tokyo",
-        )
+        make_limit(pool=model.provider.pools.get(), amount=7, per_s=86_400)
         make_run_of(model, n_domains=20)
+        drain(until_s=3)
+        UsageBucket.objects.update(bucket_at=Now() - timedelta(minutes=10))
+        with Redis.from_url(settings.REDIS_URL) as client:
+            client.flushdb()
         drain(until_s=3)
 
     assert len(stub.calls) == 7
