@@ -49,6 +49,11 @@ class Result:
     is_probe: bool = False
 
     @property
+    def was_called(self) -> bool:
+        """Whether a provider was called: a question that no limit could ever let through was not."""
+        return self.key_id is not None
+
+    @property
     def outcome(self) -> Outcome:
         """How the call ended."""
         return self.reply.outcome
@@ -183,15 +188,16 @@ def _questions_update(
             int(step.uses_try),
             step.cap_factor,
             call.attempt_pk if call and step.verdict is Verdict.ANSWERED else None,
+            int(result.was_called),
         ]
     if not rows:
         return {}
     table = Question._meta.db_table
-    marks = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s)"] * (len(rows) // 8))
+    marks = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s)"] * (len(rows) // 9))
     owner = Question._meta.get_field("drain").get_db_prep_save(drain, connection)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {table} SET status = v.column3, reason = v.column4, drain = NULL, n_calls = n_calls + 1, "
+            f"UPDATE {table} SET status = v.column3, reason = v.column4, drain = NULL, n_calls = n_calls + v.column9, "
             f"n_tries = n_tries + v.column6, cap_factor = v.column7, answer_id = CAST(v.column8 AS bigint), "
             f"due_at = CASE WHEN v.column3 = 'waiting' THEN {sql_now_plus('v.column5')} ELSE due_at END, "
             f"finished_at = CASE WHEN v.column3 = 'waiting' THEN NULL ELSE {sql_now_plus()} END "
@@ -226,7 +232,7 @@ def _run_usage_add(drain: uuid.UUID, results: Sequence[Result], booked: Mapping[
         if call is None:
             continue
         row = sums[result.claim.run_id, result.claim.model_id]
-        row["n_calls"] += not call.is_late  # a late one was counted when it was lost
+        row["n_calls"] += result.was_called and not call.is_late  # a late one was counted when it was lost
         row["n_lost"] -= call.is_late
         row["cost_usd"] += result.cost_usd or ZERO
         if isinstance(result.reply, Reply):

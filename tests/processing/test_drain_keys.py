@@ -220,7 +220,8 @@ def test_question_above_a_whole_limit_has_failed_as_too_long_without_a_call() ->
 
     run.refresh_from_db()
     assert (run.n_failed, stub.calls) == (3, [])
-    assert set(run.questions.values_list("reason", flat=True)) == {"too_long"}
+    assert set(run.questions.values_list("reason", "n_calls")) == {("too_long", 0)}
+    assert run.usage.get().n_calls == 0
 
 
 def test_tokens_that_were_not_used_are_used_by_others() -> None:
